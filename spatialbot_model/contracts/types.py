@@ -1,0 +1,144 @@
+"""Value types that cross module borders: frames, observations and policy steps.
+
+All are immutable. Arrays inside them are not copied; whoever builds one hands it over.
+Units are SI except depth images, which are uint16 millimetres with 0 = no return.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.errors import ConfigurationError
+
+COLOR_OPTICAL_FRAME = "camera_color_optical_frame"
+BASE_FRAME = "fr3_link0"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraIntrinsics:
+    """Pinhole model of one image stream (plumb_bob distortion, REP-104).
+
+    Attributes:
+        width, height: image size in pixels.
+        fx_px, fy_px: focal lengths in pixels.
+        cx_px, cy_px: principal point in pixels; (0, 0) is the centre of the top-left pixel.
+        distortion: k1, k2, p1, p2, k3 (unitless).
+    """
+
+    width: int
+    height: int
+    fx_px: float
+    fy_px: float
+    cx_px: float
+    cy_px: float
+    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """K, shape (3, 3)."""
+        return np.array(
+            [[self.fx_px, 0.0, self.cx_px], [0.0, self.fy_px, self.cy_px], [0.0, 0.0, 1.0]]
+        )
+
+    def deproject(
+        self, u_px: NDArray[np.float64], v_px: NDArray[np.float64], z_m: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Pixels and z-depths to points in the optical frame [m], shape (..., 3).
+
+        Distortion is ignored: both RealSense streams used here are rectified.
+        """
+        z_m = np.asarray(z_m, dtype=np.float64)
+        x_m = (np.asarray(u_px) - self.cx_px) / self.fx_px * z_m
+        y_m = (np.asarray(v_px) - self.cy_px) / self.fy_px * z_m
+        return np.stack([x_m, y_m, z_m], axis=-1)
+
+    def project(self, points_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points in the optical frame, shape (..., 3) [m], to pixels (u, v), shape (..., 2)."""
+        points_m = np.asarray(points_m, dtype=np.float64)
+        z_m = points_m[..., 2]
+        u_px = points_m[..., 0] / z_m * self.fx_px + self.cx_px
+        v_px = points_m[..., 1] / z_m * self.fy_px + self.cy_px
+        return np.stack([u_px, v_px], axis=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class RgbdFrame:
+    """One synchronised colour image and the depth aligned to it.
+
+    Attributes:
+        stamp_ns: acquisition time, ROS time in nanoseconds (simulation time in simulation).
+        color: (H, W, 3) uint8 RGB.
+        depth_mm: (H, W) uint16 z-depth in millimetres in the colour optical frame, 0 = invalid.
+        intrinsics: pinhole model of the colour image, valid for both arrays.
+    """
+
+    stamp_ns: int
+    color: NDArray[np.uint8]
+    depth_mm: NDArray[np.uint16]
+    intrinsics: CameraIntrinsics
+
+    def __post_init__(self) -> None:
+        shape = (self.intrinsics.height, self.intrinsics.width)
+        if self.color.dtype != np.uint8 or self.color.shape != (*shape, 3):
+            raise ConfigurationError(
+                f"color is {self.color.dtype} {self.color.shape}, expected uint8 {(*shape, 3)}"
+            )
+        if self.depth_mm.dtype != np.uint16 or self.depth_mm.shape != shape:
+            raise ConfigurationError(
+                f"depth_mm is {self.depth_mm.dtype} {self.depth_mm.shape}, expected uint16 {shape}"
+                " in millimetres, aligned to colour"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a policy sees at one control step.
+
+    Attributes:
+        frames: newest first, padded by repeating the oldest (paper III-E: four frames).
+        instruction: what the user asked for.
+        T_base_camera: (4, 4) pose of the colour optical frame in `fr3_link0`.
+    """
+
+    frames: tuple[RgbdFrame, ...]
+    instruction: str
+    T_base_camera: NDArray[np.float64]
+
+    @property
+    def newest(self) -> RgbdFrame:
+        """The frame that the action will be attributed to."""
+        return self.frames[0]
+
+
+@dataclass(frozen=True, slots=True)
+class DepthAnswer:
+    """One answered `Depth(x,y)` call; x, y in [0, 1] of the original image, depth in mm."""
+
+    x: float
+    y: float
+    depth_mm: int | None
+    """None when neither the pixel nor its 5x5 neighbourhood has a return."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStep:
+    """What a policy answers: text in SpatialBot's language and how it came about.
+
+    The text is the answer. It is parsed by `action_codec.parse_action_text`, the same
+    for a model, a remote model and the classical policy.
+
+    Attributes:
+        text: e.g. ``The robot should <0.17, 0.51, 0.44, 0.62, 0.83, 0.07, 1>.``
+        observation_stamp_ns: stamp of the newest frame that the step was computed from.
+        depth_answers: depth-tool calls made on the way.
+        stage: short name of what the policy is doing, for people ("reach", "" when unknown).
+        stage_ms: wall milliseconds per pipeline stage.
+    """
+
+    text: str
+    observation_stamp_ns: int
+    depth_answers: tuple[DepthAnswer, ...] = ()
+    stage: str = ""
+    stage_ms: Mapping[str, float] = field(default_factory=dict)
