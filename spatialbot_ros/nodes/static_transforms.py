@@ -1,0 +1,71 @@
+"""Static transforms: /tf_static out and in, through tf2_ros where a ROS desktop has it.
+
+Without tf2_ros the same latched topic is written and read directly; only chains of static
+transforms can be looked up then, which is all that the suite needs.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from tf2_msgs.msg import TFMessage
+
+from spatialbot_model.contracts.transforms import invert
+from spatialbot_ros.nodes.conversions import msg_to_transform
+
+STATIC_QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=100,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class StaticTransformPublisher:
+    """Latches transforms on /tf_static; one per node, all transforms in one message."""
+
+    def __init__(self, node: Node) -> None:
+        self._publisher = node.create_publisher(TFMessage, "/tf_static", STATIC_QOS)
+        self._transforms: dict[str, TransformStamped] = {}
+
+    def send(self, transforms: Iterable[TransformStamped]) -> None:
+        """Publish; a later transform of the same child frame replaces the earlier one."""
+        self._transforms.update({t.child_frame_id: t for t in transforms})
+        self._publisher.publish(TFMessage(transforms=list(self._transforms.values())))
+
+
+class StaticTransformListener:
+    """Keeps the static tree and answers `lookup`; never waits."""
+
+    def __init__(self, node: Node) -> None:
+        self._pose_in_parent: dict[str, tuple[str, NDArray[np.float64]]] = {}
+        self._subscription = node.create_subscription(
+            TFMessage, "/tf_static", self._on_message, STATIC_QOS
+        )
+
+    def _on_message(self, message: TFMessage) -> None:
+        for transform in message.transforms:
+            self._pose_in_parent[transform.child_frame_id] = (
+                transform.header.frame_id,
+                msg_to_transform(transform.transform),
+            )
+
+    def lookup(self, target: str, source: str) -> NDArray[np.float64] | None:
+        """Pose of `source` in `target`, (4, 4), or None while the chain is not known."""
+        T_root_target, root_target = self._to_root(target)
+        T_root_source, root_source = self._to_root(source)
+        if root_target != root_source:
+            return None
+        return invert(T_root_target) @ T_root_source
+
+    def _to_root(self, frame: str) -> tuple[NDArray[np.float64], str]:
+        T = np.eye(4)
+        for _ in range(len(self._pose_in_parent) + 1):
+            if frame not in self._pose_in_parent:
+                break
+            frame, T_parent_frame = self._pose_in_parent[frame]
+            T = T_parent_frame @ T
+        return T, frame
