@@ -46,6 +46,7 @@ class Cell:
     """The whole cell; see ``config/cell.yaml`` for the meaning of each number."""
 
     home_joints_rad: NDArray[np.float64]
+    home_tcp_m: NDArray[np.float64]
     table_top_z_m: float
     table_center_xy_m: NDArray[np.float64]
     table_size_xy_m: NDArray[np.float64]
@@ -66,6 +67,7 @@ class Cell:
             low_m, high_m = (float(v) for v in camera["depth_range_m"])
             cell = cls(
                 home_joints_rad=_vector(data["robot"]["home_joints_rad"], 7),
+                home_tcp_m=_vector(data["robot"]["home_tcp_m"], 3),
                 table_top_z_m=float(data["table"]["top_z_m"]),
                 table_center_xy_m=_vector(data["table"]["center_xy_m"], 2),
                 table_size_xy_m=_vector(data["table"]["size_xy_m"], 2),
