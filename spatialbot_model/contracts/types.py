@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from spatialbot_model.contracts.errors import ConfigurationError
 
@@ -42,9 +42,7 @@ class CameraIntrinsics:
             [[self.fx_px, 0.0, self.cx_px], [0.0, self.fy_px, self.cy_px], [0.0, 0.0, 1.0]]
         )
 
-    def deproject(
-        self, u_px: NDArray[np.float64], v_px: NDArray[np.float64], z_m: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def deproject(self, u_px: ArrayLike, v_px: ArrayLike, z_m: ArrayLike) -> NDArray[np.float64]:
         """Pixels and z-depths to points in the optical frame [m], shape (..., 3).
 
         Distortion is ignored: both RealSense streams used here are rectified.

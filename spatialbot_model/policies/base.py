@@ -1,0 +1,54 @@
+"""The policy port: Observation -> PolicyStep.
+
+Everything that can answer with SpatialBot's text is a policy: the model in this process, a
+model behind a server, or the classical baseline. A policy is used from one thread.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from spatialbot_model.contracts.action_spec import ActionSpec
+from spatialbot_model.contracts.cell import Cell
+from spatialbot_model.contracts.types import Observation, PolicyStep
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """What every policy is made from.
+
+    Attributes:
+        action_spec: what the robot's action bins mean; a policy made for another meaning
+            raises `ActionSpecMismatchError` when it is created.
+        cell: where robot, table and camera stand.
+        checkpoint: folder or name of the weights, empty for policies without any.
+    """
+
+    action_spec: ActionSpec
+    cell: Cell
+    checkpoint: str = ""
+
+
+class Policy(Protocol):
+    """Turns what the camera sees and an instruction into one answer per control step."""
+
+    def start(self, instruction: str) -> None:
+        """Begin an instruction; forgets everything about the one before.
+
+        The gripper is at the cell's home pose, open, when the first step is asked for.
+
+        Raises:
+            UnreadableInstructionError: says what could be read instead.
+        """
+        ...
+
+    def step(self, observation: Observation) -> PolicyStep:
+        """Answer one control step.
+
+        Raises:
+            PolicyError: no answer can be given; the instruction ends and the arm holds.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release models, connections and threads; allowed more than once."""
+        ...

@@ -1,0 +1,104 @@
+"""From one RGB-D frame to coloured objects and wooden boards in the base frame.
+
+Colours are segmented in HSV, blobs are cut into connected components, and the aligned depth
+puts every pixel into `fr3_link0`. An object's centre is the middle of its visible extent: seen
+from above in front, a cube's or cup's top shows its whole footprint, and of a ball only the
+last few millimetres of the far side are hidden.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.transforms import transform_points
+from spatialbot_model.contracts.types import RgbdFrame
+
+# OpenCV hue runs 0..179; objects are saturated, boards are wood: brownish, half saturated
+_OBJECT_HUES = {"red": ((0, 7), (172, 179)), "yellow": ((23, 34),), "green": ((40, 85),)}
+_OBJECT_HUES |= {"blue": ((98, 128),)}
+_OBJECT_MIN_SATURATION = 140
+_OBJECT_MIN_VALUE = 45
+_WOOD_HUE = (8, 22)
+_WOOD_SATURATION = (50, 190)
+_MIN_OBJECT_PIXELS = 60
+_MIN_BOARD_PIXELS = 1500
+_EDGE_PERCENT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One thing on the table.
+
+    Attributes:
+        label: colour of an object, "board" of a board.
+        center_m: (2,) middle of the footprint, x and y in `fr3_link0`.
+        size_m: (2,) visible extent in x and y.
+        top_m: height of its upper side above `fr3_link0`.
+        num_pixels: pixels with depth that it was measured from.
+    """
+
+    label: str
+    center_m: NDArray[np.float64]
+    size_m: NDArray[np.float64]
+    top_m: float
+    num_pixels: int
+
+
+def find_objects(
+    frame: RgbdFrame, T_base_camera: NDArray[np.float64], max_top_m: float = 0.15
+) -> list[Blob]:
+    """Coloured objects that stand on the table; higher things (in the gripper) are left out."""
+    hsv = cv2.cvtColor(frame.color, cv2.COLOR_RGB2HSV)
+    vivid = (hsv[..., 1] >= _OBJECT_MIN_SATURATION) & (hsv[..., 2] >= _OBJECT_MIN_VALUE)
+    blobs = []
+    for color, ranges in _OBJECT_HUES.items():
+        in_hue = np.zeros(vivid.shape, dtype=bool)
+        for low, high in ranges:
+            in_hue |= (hsv[..., 0] >= low) & (hsv[..., 0] <= high)
+        blobs += _measure(color, in_hue & vivid, frame, T_base_camera, _MIN_OBJECT_PIXELS)
+    return [blob for blob in blobs if blob.top_m <= max_top_m]
+
+
+def find_boards(frame: RgbdFrame, T_base_camera: NDArray[np.float64]) -> list[Blob]:
+    """Cutting boards on the table."""
+    hsv = cv2.cvtColor(frame.color, cv2.COLOR_RGB2HSV)
+    wood = (
+        (hsv[..., 0] >= _WOOD_HUE[0])
+        & (hsv[..., 0] <= _WOOD_HUE[1])
+        & (hsv[..., 1] >= _WOOD_SATURATION[0])
+        & (hsv[..., 1] <= _WOOD_SATURATION[1])
+    )
+    return _measure("board", wood, frame, T_base_camera, _MIN_BOARD_PIXELS)
+
+
+def _measure(
+    label: str,
+    mask: NDArray[np.bool_],
+    frame: RgbdFrame,
+    T_base_camera: NDArray[np.float64],
+    min_pixels: int,
+) -> list[Blob]:
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, components, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
+    blobs = []
+    for index in range(1, count):
+        if stats[index, cv2.CC_STAT_AREA] < min_pixels:
+            continue
+        rows, columns = np.nonzero((components == index) & (frame.depth_mm > 0))
+        if len(rows) < min_pixels // 2:
+            continue
+        z_m = frame.depth_mm[rows, columns].astype(np.float64) * 0.001
+        points_m = transform_points(T_base_camera, frame.intrinsics.deproject(columns, rows, z_m))
+        low_m, high_m = np.percentile(points_m, (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT), axis=0)
+        blobs.append(
+            Blob(
+                label=label,
+                center_m=(low_m[:2] + high_m[:2]) / 2.0,
+                size_m=high_m[:2] - low_m[:2],
+                top_m=float(high_m[2]),
+                num_pixels=len(rows),
+            )
+        )
+    return blobs
