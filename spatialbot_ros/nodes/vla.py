@@ -18,6 +18,11 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
+from spatialbot_msgs.action import ExecuteInstruction
+from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
+from spatialbot_msgs.msg import DepthAnswer as DepthAnswerMsg
+from spatialbot_msgs.msg import ExecutorState
+from spatialbot_msgs.msg import PolicyStep as PolicyStepMsg
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -27,11 +32,6 @@ from spatialbot_model.contracts.history import FrameHistory
 from spatialbot_model.contracts.types import BASE_FRAME, Observation, PolicyStep
 from spatialbot_model.policies.base import PolicyConfig
 from spatialbot_model.policies.registry import POLICIES, make_policy
-from spatialbot_msgs.action import ExecuteInstruction
-from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
-from spatialbot_msgs.msg import DepthAnswer as DepthAnswerMsg
-from spatialbot_msgs.msg import ExecutorState
-from spatialbot_msgs.msg import PolicyStep as PolicyStepMsg
 from spatialbot_ros.configuration import load_action_spec, load_cell
 from spatialbot_ros.frame_pairs import FramePairs
 from spatialbot_ros.nodes.conversions import msg_to_intrinsics, ns_to_stamp, stamp_to_ns

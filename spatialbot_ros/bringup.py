@@ -1,0 +1,159 @@
+"""The one table of nodes: what runs, with which parameters, for which launch arguments.
+
+``launch/pick_place.launch.py`` (genuine launch_ros) and ``spatialbot up`` (machines without it)
+both read `pick_place_nodes`, so that they cannot differ.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
+
+PACKAGE = "spatialbot_ros"
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+ParameterValue = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchArgument:
+    """One described argument of the launch file and of `spatialbot up`.
+
+    Its default decides its type; values arrive as text, as ROS launch hands them over.
+    """
+
+    name: str
+    default: bool | int | float | str
+    description: str
+    choices: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> ParameterValue:
+        """Text to a value of the default's type.
+
+        Raises:
+            ConfigurationError: not of that type; `UnknownNameError`: not a choice.
+        """
+        if self.choices and text not in self.choices:
+            raise UnknownNameError(self.name, text, self.choices)
+        if isinstance(self.default, bool):
+            if text.lower() not in _BOOLEANS:
+                raise ConfigurationError(f"{self.name}:={text} is neither true nor false")
+            return _BOOLEANS[text.lower()]
+        try:
+            return type(self.default)(text)
+        except ValueError as error:
+            kind = type(self.default).__name__
+            raise ConfigurationError(f"{self.name}:={text} is no {kind}") from error
+
+    @property
+    def default_text(self) -> str:
+        """The default as ROS launch wants it."""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
+
+PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
+    LaunchArgument("simulation", True, "run the simulated lab instead of hardware"),
+    LaunchArgument("camera", "auto", "camera by name; auto = simulated or realsense"),
+    LaunchArgument("serial_no", "", "serial number of the RealSense; empty = the only one"),
+    LaunchArgument("robot", "franky", "arm by name", ("franky", "memory")),
+    LaunchArgument("robot_ip", "127.0.0.61", "address of the robot or of the simulated lab"),
+    LaunchArgument("policy", "classical", "policy by name"),
+    LaunchArgument("checkpoint", "", "weights of the policy"),
+    LaunchArgument("instruction", "", "execute this once everything runs; empty = wait for goals"),
+    LaunchArgument("record", True, "run the episode recorder"),
+    LaunchArgument("record_directory", "out/episodes", "where episodes are written"),
+    LaunchArgument("viewer", "none", "live view", ("none", "rerun", "rviz")),
+    LaunchArgument("viewer_path", "", "write the rerun recording here instead of showing it"),
+    LaunchArgument("task", "pick_place", "simulated task"),
+    LaunchArgument("seed", 0, "seed of the simulated scene"),
+    LaunchArgument("speed", 1.0, "simulated seconds per wall second, at most"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One process.
+
+    Attributes:
+        name, namespace: the ROS node name.
+        package, executable: what launch_ros starts (`ros2 run PACKAGE EXECUTABLE`).
+        module: the same as a Python module, "" for executables of other packages.
+        parameters: ROS parameters by name.
+        arguments: further command-line arguments.
+    """
+
+    name: str
+    executable: str
+    module: str
+    namespace: str = "/"
+    package: str = PACKAGE
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+def parse_arguments(values: Mapping[str, str]) -> dict[str, ParameterValue]:
+    """Given texts by name, the others by default.
+
+    Raises:
+        UnknownNameError: no such argument.
+        ConfigurationError: a value of the wrong type.
+    """
+    known = {argument.name: argument for argument in PICK_PLACE_ARGUMENTS}
+    for name in values:
+        if name not in known:
+            raise UnknownNameError("launch argument", name, known)
+    return {
+        name: argument.parse(values[name]) if name in values else argument.default
+        for name, argument in known.items()
+    }
+
+
+def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
+    """The processes of pick and place, in starting order.
+
+    Raises:
+        ConfigurationError: an argument cannot be used.
+    """
+    a = parse_arguments(values)
+    simulation = bool(a["simulation"])
+    common: dict[str, ParameterValue] = {"use_sim_time": simulation}
+    camera = a["camera"]
+    if camera == "auto":
+        camera = "simulated" if simulation else "realsense"
+    nodes = []
+    if simulation:
+        nodes.append(
+            _node(
+                "simulation",
+                {"address": a["robot_ip"], "task": a["task"], "seed": a["seed"]}
+                | {"speed": a["speed"]},
+            )
+        )
+    nodes += [
+        _node(
+            "camera",
+            {**common, "camera": camera, "address": a["robot_ip"], "serial_no": a["serial_no"]},
+            namespace="/camera",
+        ),
+        _node("executor", {**common, "robot": a["robot"], "robot_ip": a["robot_ip"]}),
+        _node("depth_service", common),
+        _node("vla", {**common, "policy": a["policy"], "checkpoint": a["checkpoint"]}),
+    ]
+    if a["record"]:
+        nodes.append(_node("recorder", {**common, "output_directory": a["record_directory"]}))
+    if a["viewer"] == "rerun":
+        mode = "save" if a["viewer_path"] else "spawn"
+        nodes.append(_node("viewer", {**common, "mode": mode, "path": a["viewer_path"]}))
+    if a["instruction"]:
+        nodes.append(_node("instruct", {**common, "instruction": a["instruction"]}))
+    return tuple(nodes)
+
+
+def _node(name: str, parameters: Mapping[str, ParameterValue], namespace: str = "/") -> NodeSpec:
+    return NodeSpec(
+        name=name,
+        executable=f"{name}_node",
+        module=f"spatialbot_ros.nodes.{name}",
+        namespace=namespace,
+        parameters=dict(parameters),
+    )

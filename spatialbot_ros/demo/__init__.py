@@ -1,0 +1,1 @@
+"""`spatialbot demo`: the whole stack on simulated scenes, judged by ground truth."""

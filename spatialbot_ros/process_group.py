@@ -1,0 +1,56 @@
+"""`spatialbot up`: runs the node table without launch_ros, under honcho's process manager.
+
+One process ends, all end; SIGINT or SIGTERM ends all within five seconds, by force if need be.
+"""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+
+from honcho.manager import Manager
+from honcho.printer import Printer
+
+from spatialbot_model.contracts.resources import find_resource
+from spatialbot_ros.bringup import NodeSpec
+
+
+def node_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment of a node: the shipped Fast DDS profile, discovery on this machine only.
+
+    What the user has set stays.
+    """
+    environment = dict(os.environ if base is None else base)
+    environment.setdefault(
+        "FASTDDS_DEFAULT_PROFILES_FILE", str(find_resource("config/fastdds.xml"))
+    )
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    environment.setdefault("PYTHONUNBUFFERED", "1")
+    # numeric libraries would start a thread per core in each of the processes
+    environment.setdefault("OMP_NUM_THREADS", "1")
+    return environment
+
+
+def node_command(spec: NodeSpec) -> list[str]:
+    """Command line of a node, with its parameters as ROS arguments."""
+    command = [sys.executable, "-m", spec.module, *spec.arguments, "--ros-args"]
+    command += ["-r", f"__node:={spec.name}", "-r", f"__ns:={spec.namespace}"]
+    for name, value in spec.parameters.items():
+        # YAML reads a bare 1e3 or an empty text as something else; JSON texts are exact
+        command += ["-p", f"{name}:={json.dumps(value)}"]
+    return command
+
+
+def run_nodes(specs: Sequence[NodeSpec]) -> int:
+    """Run all nodes until one ends or a signal comes.
+
+    Returns:
+        Exit code: that of the first process to end, or 130/143 after a signal.
+    """
+    manager = Manager(Printer(sys.stdout))
+    environment = node_environment()
+    for spec in specs:
+        manager.add_process(spec.name, "exec " + shlex.join(node_command(spec)), env=environment)
+    manager.loop()
+    return int(manager.returncode or 0)
