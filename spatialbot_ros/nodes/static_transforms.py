@@ -11,10 +11,16 @@ from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 
 from spatialbot_model.contracts.transforms import invert
 from spatialbot_ros.nodes.conversions import msg_to_transform
+
+try:
+    import tf2_ros
+except ImportError:  # no ROS desktop; see the module docstring
+    tf2_ros = None
 
 STATIC_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -25,20 +31,62 @@ STATIC_QOS = QoSProfile(
 
 
 class StaticTransformPublisher:
-    """Latches transforms on /tf_static; one per node, all transforms in one message."""
+    """Latches transforms on /tf_static; one per node."""
+
+    def __init__(self, node: Node) -> None:
+        self._backend = _Tf2Publisher(node) if tf2_ros else _WirePublisher(node)
+
+    def send(self, transforms: Iterable[TransformStamped]) -> None:
+        """Publish; a later transform of the same child frame replaces the earlier one."""
+        self._backend.send(transforms)
+
+
+class StaticTransformListener:
+    """Keeps the static tree and answers `lookup`; never waits."""
+
+    def __init__(self, node: Node) -> None:
+        self._backend = _Tf2Listener(node) if tf2_ros else _WireListener(node)
+
+    def lookup(self, target: str, source: str) -> NDArray[np.float64] | None:
+        """Pose of `source` in `target`, (4, 4), or None while the chain is not known."""
+        return self._backend.lookup(target, source)
+
+
+class _Tf2Publisher:
+    def __init__(self, node: Node) -> None:
+        self._broadcaster = tf2_ros.StaticTransformBroadcaster(node)
+
+    def send(self, transforms: Iterable[TransformStamped]) -> None:
+        self._broadcaster.sendTransform(list(transforms))
+
+
+class _Tf2Listener:
+    def __init__(self, node: Node) -> None:
+        self._buffer = tf2_ros.Buffer()
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
+
+    def lookup(self, target: str, source: str) -> NDArray[np.float64] | None:
+        try:
+            found = self._buffer.lookup_transform(target, source, Time())
+        except tf2_ros.TransformException:
+            return None
+        return msg_to_transform(found.transform)
+
+
+class _WirePublisher:
+    """Writes /tf_static directly; all transforms of the node in one latched message."""
 
     def __init__(self, node: Node) -> None:
         self._publisher = node.create_publisher(TFMessage, "/tf_static", STATIC_QOS)
         self._transforms: dict[str, TransformStamped] = {}
 
     def send(self, transforms: Iterable[TransformStamped]) -> None:
-        """Publish; a later transform of the same child frame replaces the earlier one."""
         self._transforms.update({t.child_frame_id: t for t in transforms})
         self._publisher.publish(TFMessage(transforms=list(self._transforms.values())))
 
 
-class StaticTransformListener:
-    """Keeps the static tree and answers `lookup`; never waits."""
+class _WireListener:
+    """Reads /tf_static directly and keeps the tree."""
 
     def __init__(self, node: Node) -> None:
         self._pose_in_parent: dict[str, tuple[str, NDArray[np.float64]]] = {}
@@ -54,7 +102,6 @@ class StaticTransformListener:
             )
 
     def lookup(self, target: str, source: str) -> NDArray[np.float64] | None:
-        """Pose of `source` in `target`, (4, 4), or None while the chain is not known."""
         T_root_target, root_target = self._to_root(target)
         T_root_source, root_source = self._to_root(source)
         if root_target != root_source:
