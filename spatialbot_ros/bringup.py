@@ -62,7 +62,7 @@ PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
     LaunchArgument("instruction", "", "execute this once everything runs; empty = wait for goals"),
     LaunchArgument("record", True, "run the episode recorder"),
     LaunchArgument("record_directory", "out/episodes", "where episodes are written"),
-    LaunchArgument("viewer", "none", "live view", ("none", "rerun", "rviz")),
+    LaunchArgument("viewer", "none", "live view of the run", ("none", "rerun", "rviz")),
     LaunchArgument("viewer_path", "", "write the rerun recording here instead of showing it"),
     LaunchArgument("task", "pick_place", "simulated task"),
     LaunchArgument("seed", 0, "seed of the simulated scene"),
