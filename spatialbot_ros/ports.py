@@ -4,6 +4,7 @@ An adapter opens its device in `connect`, never in `__init__`, and is used from 
 thread unless a method says otherwise.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -147,8 +148,24 @@ class Arm(Protocol):
         """Bring the arm to rest as fast as limits allow; harmless at rest."""
         ...
 
-    def move_to_joints(self, q_rad: NDArray[np.float64], speed_factor: float) -> None:
-        """Blocking joint motion, e.g. to the home pose; `speed_factor` in (0, 1]."""
+    def move_to_joints(
+        self,
+        q_rad: NDArray[np.float64],
+        speed_factor: float,
+        go_on: Callable[[ArmState], bool] | None = None,
+    ) -> bool:
+        """Blocking joint motion, e.g. to the home pose; `speed_factor` in (0, 1].
+
+        `go_on` is called with each newest state on the way, at least every 20 ms while the
+        robot answers; when it returns False the arm is brought to rest where it is.
+
+        Returns:
+            True when the joints were reached, False when `go_on` ended the motion.
+
+        Raises:
+            RobotReflexError: the robot stopped itself.
+            RobotConnectionError: the connection is lost.
+        """
         ...
 
     def command_gripper(self, closed: bool) -> None:

@@ -83,3 +83,14 @@ def rotation_vector(R: Matrix) -> Matrix:
         return np.zeros(3)
     angle = 2.0 * np.arctan2(sin_half, quaternion[3])
     return np.asarray(quaternion[:3] / sin_half * angle)
+
+
+def rotation_from_vector(vector_rad: ArrayLike) -> Matrix:
+    """Axis times angle [rad], shape (3,), to (3, 3): inverse of `rotation_vector`."""
+    x, y, z = np.asarray(vector_rad, dtype=np.float64)
+    angle = float(np.sqrt(x * x + y * y + z * z))
+    K = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    # sinc forms stay exact at angle 0
+    sine = np.sinc(angle / np.pi)
+    versine = 0.5 * np.sinc(0.5 * angle / np.pi) ** 2
+    return np.asarray(np.eye(3) + sine * K + versine * (K @ K))

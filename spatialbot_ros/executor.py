@@ -1,0 +1,375 @@
+"""The executor's state machine: actions in, twists out. No rclpy, no device, no thread.
+
+Its owner feeds it measured states (`step`), actions (`apply`) and people's wishes (`stop`,
+`resume`, ...), and does what the returned `ArmCommand` says. All timing is on the robot's
+own clock, so a loaded machine makes a run longer, not different.
+
+Two latches stand above the motion states and only people release them: stop (released by
+`resume`) and fault (released by `recovered`, which leaves the stop latch set).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_ros.ports import ArmMode, ArmState
+from spatialbot_ros.reference import TargetReference
+from spatialbot_ros.safety import (
+    ActionRequest,
+    SafetyEnvelope,
+    SafetyRecord,
+    Severity,
+)
+
+
+class State(Enum):
+    """Values of ``ExecutorState.state``."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    HOLD = "hold"
+    STOPPED = "stopped"
+    FAULT = "fault"
+    HOMING = "homing"
+    DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorConfig:
+    """Control behaviour; times are robot time.
+
+    Attributes:
+        action_rate_hz: rate at which actions are expected.
+        command_period_s: how often the twist is renewed.
+        gap_periods: control periods without an action after which the arm holds.
+        feedback_gain_1_s: speed per error of the feedback.
+        response_lag_s: how late the arm answers a velocity command.
+
+    Raises:
+        ConfigurationError: a value cannot be used.
+    """
+
+    action_rate_hz: float = 10.0
+    command_period_s: float = 0.02
+    gap_periods: float = 3.0
+    feedback_gain_1_s: float = 8.0
+    response_lag_s: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.command_period_s <= 1.0 / self.action_rate_hz:
+            raise ConfigurationError(
+                f"command period is {self.command_period_s} s; expected more than 0 and at most"
+                f" one control period ({1.0 / self.action_rate_hz} s)"
+            )
+        if self.gap_periods < 1.0:
+            raise ConfigurationError(
+                f"gap_periods is {self.gap_periods}; expected at least 1 control period"
+            )
+
+    @property
+    def action_period_s(self) -> float:
+        """One control period."""
+        return 1.0 / self.action_rate_hz
+
+    @property
+    def hold_s(self) -> float:
+        """How long one twist is held before its zero tail: a late renewal or two are bridged."""
+        return 2.5 * self.command_period_s
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCommand:
+    """What to do with the arm now.
+
+    Attributes:
+        twist_base: (6,) twist to stream for `hold_s`, None to stream nothing.
+        stop: bring the arm to rest.
+        gripper_closed: new wish for the gripper, None when it did not change.
+        records: interventions since the last step that no action caused.
+    """
+
+    twist_base: NDArray[np.float64] | None = None
+    hold_s: float = 0.0
+    stop: bool = False
+    gripper_closed: bool | None = None
+    records: tuple[SafetyRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Answer to a request of a person."""
+
+    success: bool
+    message: str
+
+
+class Executor:
+    """State machine and integrated target of one arm."""
+
+    def __init__(self, config: ExecutorConfig, envelope: SafetyEnvelope) -> None:
+        self._config = config
+        self._envelope = envelope
+        self._reference = TargetReference(config.response_lag_s)
+        self._motion = State.DISCONNECTED
+        self._stopped = False
+        self._faulted = False
+        self._resync = True
+        self._stop_pending = False
+        self._connected_before = False
+        self._measured: ArmState | None = None
+        self._last_step_s = 0.0
+        self._last_action_s = 0.0
+        self._gripper_closed = False
+        self._gripper_wish: bool | None = None
+        self._records: list[SafetyRecord] = []
+        self.detail = "not connected yet"
+        self.last_sequence = 0
+        self.num_faults = 0
+        self.num_safety_events = 0
+
+    @property
+    def state(self) -> State:
+        """The state that people see; latches hide the motion state beneath."""
+        if self._motion is State.DISCONNECTED:
+            return State.DISCONNECTED
+        if self._faulted:
+            return State.FAULT
+        return State.STOPPED if self._stopped else self._motion
+
+    @property
+    def measured(self) -> ArmState | None:
+        """Newest measured state, None before the first."""
+        return self._measured
+
+    @property
+    def T_base_target(self) -> NDArray[np.float64]:
+        """(4, 4) integrated target; the measured pose while nothing is followed."""
+        if self._resync and self._measured is not None:
+            return self._measured.T_base_ee
+        return self._reference.T_base_target
+
+    @property
+    def gripper_closed(self) -> bool:
+        """What the gripper was last asked to do."""
+        return self._gripper_closed
+
+    def connected(self, measured: ArmState) -> None:
+        """The arm answers. After a lost connection it stays stopped until `resume`."""
+        self._measured = measured
+        self._motion = State.IDLE
+        self._resync = True
+        self._last_step_s = measured.robot_time_s
+        if self._connected_before:
+            self._stopped = True
+            self.detail = "connected again after a lost connection; call resume to go on"
+        else:
+            self.detail = "connected"
+        self._connected_before = True
+        self._watch_mode(measured)
+
+    def disconnected(self, reason: str) -> None:
+        """The arm does not answer; nothing moves until `connected`."""
+        self._motion = State.DISCONNECTED
+        self._resync = True
+        self.detail = reason
+
+    def apply(self, request: ActionRequest, now_ns: int) -> tuple[SafetyRecord, ...]:
+        """Judge and integrate one action; `now_ns` is ROS time.
+
+        Its sequence number counts as handled whatever the outcome. A refused action brings
+        the arm to rest and drops what was left of earlier ones.
+        """
+        self.last_sequence = request.sequence
+        measured = self._measured
+        if measured is None or self.state not in (State.IDLE, State.RUNNING, State.HOLD):
+            self._envelope.note_sequence(request)
+            record = SafetyRecord(
+                "not_ready",
+                Severity.REFUSED,
+                f"actions are not followed in state {self.state.value!r}: {self.detail}",
+                source=request.source,
+                sequence=request.sequence,
+            )
+            self.num_safety_events += 1
+            return (record,)
+
+        T_target = self.T_base_target
+        if self._resync:
+            T_target = self._envelope.resync(measured.T_base_ee)
+        verdict = self._envelope.check(request, now_ns, T_target, measured.T_base_ee)
+        self.num_safety_events += len(verdict.records)
+        if verdict.T_base_target is None:
+            refusal = verdict.records[-1]
+            self._hold(f"action {request.sequence} refused ({refusal.name}): {refusal.detail}")
+            self._resync = True
+            return verdict.records
+
+        if self._resync:
+            self._reference.reset(T_target)
+            self._resync = False
+        records = verdict.records + self._go(verdict.T_base_target, request)
+        if request.gripper_closed != self._gripper_closed:
+            self._gripper_closed = request.gripper_closed
+            self._gripper_wish = request.gripper_closed
+        self._last_action_s = measured.robot_time_s
+        self._motion = State.RUNNING
+        self.detail = "follows actions"
+        if records:
+            self.detail = f"action {request.sequence}: " + ", ".join(
+                f"{r.name} ({r.severity.name.lower()})" for r in records
+            )
+        return records
+
+    def step(self, measured: ArmState) -> ArmCommand:
+        """Advance on a new measured state; call once per command period of robot time."""
+        dt_s = measured.robot_time_s - self._last_step_s
+        self._last_step_s = measured.robot_time_s
+        self._measured = measured
+        self._watch_mode(measured)
+        if self.state is State.RUNNING:
+            idle_s = measured.robot_time_s - self._last_action_s
+            if idle_s > self._config.gap_periods * self._config.action_period_s:
+                self._hold(f"no action for {idle_s:.2f} s of robot time")
+
+        wish, self._gripper_wish = self._gripper_wish, None
+        if self.state is not State.RUNNING:
+            stop, self._stop_pending = self._stop_pending, False
+            return ArmCommand(stop=stop, gripper_closed=wish, records=self._drain())
+        # a late caller must not make the reference leap: the motion only takes longer
+        dt_s = min(max(dt_s, 0.0), 2.0 * self._config.command_period_s)
+        twist = self._reference.advance(dt_s)
+        error = self._reference.feedback_error(measured.T_base_ee)
+        twist = self._envelope.limit_twist(twist + self._config.feedback_gain_1_s * error)
+        return ArmCommand(twist, self._config.hold_s, gripper_closed=wish, records=self._drain())
+
+    def stop(self, reason: str) -> Outcome:
+        """Latch the stop; allowed in every state."""
+        already = self._stopped
+        self._stopped = True
+        self._resync = True
+        self._stop_pending = True
+        self._gripper_wish = None
+        if self._motion in (State.RUNNING, State.HOMING, State.HOLD):
+            self._motion = State.IDLE
+        if self._motion is not State.DISCONNECTED and not self._faulted:
+            self.detail = f"stopped: {reason}; call resume to go on"
+        return Outcome(True, "already stopped" if already else "stopped; call resume to go on")
+
+    def resume(self) -> Outcome:
+        """Release the stop latch; the target starts again from the measured pose."""
+        if self._motion is State.DISCONNECTED:
+            return Outcome(False, f"no robot: {self.detail}")
+        if self._faulted:
+            return Outcome(False, f"the robot is in a fault: {self.detail}; call recover first")
+        if not self._stopped:
+            return Outcome(True, f"not stopped; state is {self.state.value}")
+        self._stopped = False
+        self._stop_pending = False
+        self._resync = True
+        self._motion = State.IDLE
+        self.detail = "resumed"
+        return Outcome(True, "resumed; follows the next action")
+
+    def fault(self, reason: str) -> None:
+        """The robot stopped itself; counted and recorded once while it lasts."""
+        self._resync = True
+        self._gripper_wish = None
+        if self._faulted:
+            return
+        self._faulted = True
+        self._stopped = True
+        self._stop_pending = True
+        if self._motion is not State.DISCONNECTED:
+            self._motion = State.IDLE
+        self.num_faults += 1
+        self.num_safety_events += 1
+        self.detail = f"{reason}; call recover, then resume"
+        self._records.append(SafetyRecord("fault", Severity.FAULT, reason, source="robot"))
+
+    def recovered(self, measured: ArmState) -> Outcome:
+        """The robot says that its fault is cleared; stays stopped until `resume`."""
+        if measured.mode in _FAULT_MODES or measured.errors:
+            return Outcome(False, f"robot still reports {_describe(measured)}")
+        self._measured = measured
+        self._faulted = False
+        self._stopped = True
+        self.detail = "recovered; call resume to go on"
+        return Outcome(True, self.detail)
+
+    def begin_homing(self) -> Outcome:
+        """Enter HOMING; from IDLE, RUNNING and HOLD only."""
+        if self.state is State.HOMING:
+            return Outcome(False, "already moving home")
+        if self.state not in (State.IDLE, State.RUNNING, State.HOLD):
+            return Outcome(False, f"cannot move home in state {self.state.value!r}: {self.detail}")
+        self._motion = State.HOMING
+        self._resync = True
+        self._gripper_closed = False
+        self._gripper_wish = False
+        self.detail = "opens the gripper, then moves to the home pose"
+        return Outcome(True, self.detail)
+
+    def end_homing(self, reached: bool, reason: str = "") -> Outcome:
+        """Leave HOMING: at home, or where the motion was given up."""
+        if self._motion is State.HOMING:
+            self._motion = State.IDLE
+        self._resync = True
+        if reached and self.state is State.IDLE:
+            self.detail = "at home"
+            return Outcome(True, "at home, gripper open")
+        if self.state is State.IDLE:
+            self.detail = f"homing was given up: {reason}"
+        return Outcome(False, f"home not reached: {reason or self.detail}")
+
+    def _go(
+        self, T_base_target: NDArray[np.float64], request: ActionRequest
+    ) -> tuple[SafetyRecord, ...]:
+        """Send the reference off; slower than one control period when it has far to go."""
+        limits = self._envelope.limits
+        way_m, way_rad = self._reference.distance(T_base_target)
+        needed_s = max(way_m / limits.max_speed_m_s, way_rad / limits.max_speed_rad_s)
+        period_s = self._config.action_period_s
+        self._reference.go(T_base_target, max(needed_s, period_s))
+        if needed_s <= period_s * (1.0 + 1e-6):
+            return ()
+        self.num_safety_events += 1
+        return (
+            SafetyRecord(
+                "speed",
+                Severity.CLAMPED,
+                f"the way to the target takes {needed_s:.3f} s at the speed limits of"
+                f" {limits.max_speed_m_s} m/s and {limits.max_speed_rad_s} rad/s; actions come"
+                " faster than their rate or the arm lags behind",
+                asked=(way_m / period_s, way_rad / period_s),
+                given=(way_m / needed_s, way_rad / needed_s),
+                source=request.source,
+                sequence=request.sequence,
+            ),
+        )
+
+    def _drain(self) -> tuple[SafetyRecord, ...]:
+        records, self._records = tuple(self._records), []
+        return records
+
+    def _hold(self, reason: str) -> None:
+        if self._motion is State.RUNNING:
+            self._stop_pending = True
+        self._motion = State.HOLD
+        self.detail = reason
+
+    def _watch_mode(self, measured: ArmState) -> None:
+        if measured.mode in _FAULT_MODES:
+            self.fault(_describe(measured))
+
+
+_FAULT_MODES = (ArmMode.REFLEX, ArmMode.USER_STOPPED)
+
+
+def _describe(measured: ArmState) -> str:
+    if measured.mode is ArmMode.USER_STOPPED:
+        return "user stop: the enabling device or the emergency stop is engaged"
+    errors = ", ".join(measured.errors) or "no error named"
+    return f"robot mode {measured.mode.value} ({errors})"

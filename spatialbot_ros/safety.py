@@ -1,0 +1,352 @@
+"""First safety envelope: what may become the arm's next target. Pure and deterministic.
+
+Every action goes through `SafetyEnvelope.check`. Input that is wrong in kind (not finite,
+stale, another action spec, out of order) is refused; input that is only too large is
+shortened. Both are reported as `SafetyRecord`. Whatever goes in, the target that comes out
+lies in the workspace box and within the lead bound of the measured pose.
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.action_codec import DeltaAction
+from spatialbot_model.contracts.action_spec import ActionSpec
+from spatialbot_model.contracts.errors import ConfigurationError, SafetyError
+from spatialbot_model.contracts.transforms import (
+    compose,
+    rotation_from_vector,
+    rotation_vector,
+    rpy_to_matrix,
+)
+from spatialbot_ros.safety_limits import SafetyLimits
+
+_NS_PER_S = 1_000_000_000
+_BIN_TOLERANCE = 1e-6
+
+
+class Severity(IntEnum):
+    """Values of ``SafetyEvent.severity``."""
+
+    CLAMPED = 1
+    REFUSED = 2
+    FAULT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyRecord:
+    """One intervention; `asked` and `given` are SI, `given` is empty when refused."""
+
+    name: str
+    severity: Severity
+    detail: str
+    asked: tuple[float, ...] = ()
+    given: tuple[float, ...] = ()
+    source: str = "executor"
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequest:
+    """A DeltaAction as it came in, nothing checked yet.
+
+    Attributes:
+        observation_stamp_ns: ROS time of the newest frame it was computed from.
+        translation_m: (3,) motion of one step in the base frame.
+        rotation_rad: (3,) extrinsic roll, pitch, yaw of one step in the base frame.
+    """
+
+    sequence: int
+    source: str
+    action_spec_id: str
+    observation_stamp_ns: int
+    bins: tuple[int, ...]
+    translation_m: NDArray[np.float64]
+    rotation_rad: NDArray[np.float64]
+    gripper_closed: bool
+
+    @classmethod
+    def from_action(
+        cls, action: DeltaAction, sequence: int, observation_stamp_ns: int, source: str = "policy"
+    ) -> "ActionRequest":
+        """A consistent request for an action."""
+        return cls(
+            sequence=sequence,
+            source=source,
+            action_spec_id=action.spec.id,
+            observation_stamp_ns=observation_stamp_ns,
+            bins=action.bins,
+            translation_m=action.translation_m,
+            rotation_rad=action.rotation_rad,
+            gripper_closed=action.gripper_closed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the envelope makes of one action.
+
+    Attributes:
+        T_base_target: (4, 4) new target, None when the action is refused.
+        records: every intervention, in the order of the checks.
+    """
+
+    T_base_target: NDArray[np.float64] | None
+    records: tuple[SafetyRecord, ...]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the action may move the arm."""
+        return self.T_base_target is not None
+
+
+class SafetyEnvelope:
+    """Checks actions against limits, workspace and action spec; remembers sequence numbers.
+
+    Args:
+        limits: step, speed, lead and age limits.
+        workspace_min_m, workspace_max_m: (3,) corners of the box in the base frame.
+        spec: the action spec that this robot is configured for.
+    """
+
+    def __init__(
+        self,
+        limits: SafetyLimits,
+        workspace_min_m: NDArray[np.float64],
+        workspace_max_m: NDArray[np.float64],
+        spec: ActionSpec,
+    ) -> None:
+        self.limits = limits
+        self.spec = spec
+        self._min_m = np.asarray(workspace_min_m, dtype=np.float64)
+        self._max_m = np.asarray(workspace_max_m, dtype=np.float64)
+        self._newest: dict[str, tuple[int, int]] = {}
+
+    def check(
+        self,
+        request: ActionRequest,
+        now_ns: int,
+        T_base_target: NDArray[np.float64],
+        T_base_measured: NDArray[np.float64],
+    ) -> Verdict:
+        """Judge one action.
+
+        Args:
+            now_ns: ROS time.
+            T_base_target: (4, 4) the target so far.
+            T_base_measured: (4, 4) where the tool is.
+        """
+        order = self.note_sequence(request)
+        refusal = next((r for r in order if r.severity is Severity.REFUSED), None)
+        refusal = refusal or self._refusal(request, now_ns, T_base_measured)
+        if refusal is not None:
+            kept = tuple(r for r in order if r is not refusal)
+            return Verdict(None, self._signed((*kept, refusal), request))
+        T_target, records = self._advance(request, T_base_target, T_base_measured)
+        return Verdict(T_target, self._signed((*order, *records), request))
+
+    def note_sequence(self, request: ActionRequest) -> tuple[SafetyRecord, ...]:
+        """Account for a sequence number, also of an action that is refused for other reasons.
+
+        Number 1 starts a new instruction; otherwise numbers of a source only go up.
+        """
+        number, stamp_ns = request.sequence, request.observation_stamp_ns
+        newest, newest_stamp_ns = self._newest.get(request.source, (0, -1))
+        restarts = number == 1 and (newest != 1 or stamp_ns > newest_stamp_ns)
+        if number <= newest and not restarts:
+            detail = (
+                f"sequence {number} of {request.source!r} came after {newest}; numbers must go"
+                " up by one, or start again at 1"
+            )
+            return self._signed((SafetyRecord("sequence", Severity.REFUSED, detail),), request)
+        self._newest[request.source] = (number, stamp_ns)
+        if newest and not restarts and number != newest + 1:
+            detail = (
+                f"{number - newest - 1} actions of {request.source!r} are missing between"
+                f" sequence {newest} and {number}"
+            )
+            return self._signed((SafetyRecord("sequence_gap", Severity.CLAMPED, detail),), request)
+        return ()
+
+    def clamp_to_workspace(self, position_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Nearest point of the workspace box."""
+        return np.asarray(np.clip(position_m, self._min_m, self._max_m))
+
+    def resync(self, T_base_measured: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Target that asks for no motion: the measured pose, or the nearest point of the box."""
+        return compose(T_base_measured[:3, :3], self.clamp_to_workspace(T_base_measured[:3, 3]))
+
+    def limit_twist(self, twist_base: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Shorten both halves of a twist (6,) to the speed limits, keeping their directions.
+
+        Raises:
+            SafetyError: not finite.
+        """
+        if not np.all(np.isfinite(twist_base)):
+            raise SafetyError(f"twist {twist_base} is not finite; the arm is not moved")
+        linear = _shorten(twist_base[:3], self.limits.max_speed_m_s)
+        angular = _shorten(twist_base[3:], self.limits.max_speed_rad_s)
+        return np.concatenate([linear, angular])
+
+    def _refusal(
+        self, request: ActionRequest, now_ns: int, T_base_measured: NDArray[np.float64]
+    ) -> SafetyRecord | None:
+        asked = tuple(float(v) for v in (*request.translation_m, *request.rotation_rad))
+        if len(asked) != 6 or not np.all(np.isfinite(asked)):
+            return _refused(
+                "not_finite", f"action values {asked} must be six finite numbers", asked
+            )
+        if request.action_spec_id != self.spec.id:
+            return _refused(
+                "action_spec",
+                f"action was made for action spec {request.action_spec_id!r}, this executor runs"
+                f" {self.spec.id!r}; start both with the same action spec",
+                asked,
+            )
+        mismatch = self._bin_mismatch(request)
+        if mismatch:
+            return _refused("bins", mismatch, asked)
+        age_s = (now_ns - request.observation_stamp_ns) / _NS_PER_S
+        if age_s > self.limits.max_observation_age_s:
+            return _refused(
+                "stale",
+                f"observation is {age_s:.3f} s old, at most"
+                f" {self.limits.max_observation_age_s} s may pass until its action",
+                (age_s,),
+            )
+        if age_s < -self.limits.max_future_s:
+            return _refused(
+                "future",
+                f"observation stamp lies {-age_s:.3f} s ahead of the executor's clock; at most"
+                f" {self.limits.max_future_s} s is taken. Do both nodes use the same clock"
+                " (use_sim_time)?",
+                (age_s,),
+            )
+        measured_m = T_base_measured[:3, 3]
+        outside_m = float(np.linalg.norm(self.clamp_to_workspace(measured_m) - measured_m))
+        if outside_m > self.limits.max_lead_m:
+            return _refused(
+                "outside_workspace",
+                f"the tool is {outside_m * 1e3:.0f} mm outside the workspace box; call home first",
+                tuple(float(v) for v in measured_m),
+            )
+        return None
+
+    def _bin_mismatch(self, request: ActionRequest) -> str:
+        try:
+            action = DeltaAction(request.bins, self.spec)
+        except ConfigurationError as error:
+            return str(error)
+        expected = np.concatenate([action.translation_m, action.rotation_rad])
+        given = np.concatenate([request.translation_m, request.rotation_rad])
+        if np.max(np.abs(expected - given)) > _BIN_TOLERANCE:
+            return (
+                f"bins {request.bins} mean {expected.tolist()}, but the values are {given.tolist()}"
+            )
+        if action.gripper_closed != request.gripper_closed:
+            return (
+                f"gripper bin {request.bins[6]} means closed={action.gripper_closed}, but the"
+                f" action says {request.gripper_closed}"
+            )
+        return ""
+
+    def _advance(
+        self,
+        request: ActionRequest,
+        T_base_target: NDArray[np.float64],
+        T_base_measured: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], list[SafetyRecord]]:
+        limits, records = self.limits, []
+
+        step_m = _shorten(request.translation_m, limits.max_step_translation_m)
+        turn_rad = rotation_vector(rpy_to_matrix(request.rotation_rad))
+        step_rad = _shorten(turn_rad, limits.max_step_rotation_rad)
+        if step_m is not request.translation_m or step_rad is not turn_rad:
+            records.append(
+                _clamped(
+                    "step_size",
+                    f"one step may be at most {limits.max_step_translation_m} m and"
+                    f" {limits.max_step_rotation_rad} rad long",
+                    (*request.translation_m, *turn_rad),
+                    (*step_m, *step_rad),
+                )
+            )
+
+        wanted_m = T_base_target[:3, 3] + step_m
+        boxed_m = self.clamp_to_workspace(wanted_m)
+        if not np.array_equal(wanted_m, boxed_m):
+            records.append(
+                _clamped(
+                    "workspace",
+                    f"target must stay in the box {self._min_m.tolist()} to"
+                    f" {self._max_m.tolist()} m",
+                    wanted_m,
+                    boxed_m,
+                )
+            )
+        position_m = self._bound_lead(boxed_m, T_base_measured[:3, 3])
+        # rotation deltas are about base axes: they multiply from the left
+        wanted_R = rotation_from_vector(step_rad) @ T_base_target[:3, :3]
+        lead_rad = rotation_vector(wanted_R @ T_base_measured[:3, :3].T)
+        bounded_rad = _shorten(lead_rad, limits.max_lead_rad)
+        R = wanted_R
+        if bounded_rad is not lead_rad:
+            R = rotation_from_vector(bounded_rad) @ T_base_measured[:3, :3]
+        if position_m is not boxed_m or bounded_rad is not lead_rad:
+            records.append(
+                _clamped(
+                    "lead",
+                    f"target may be at most {limits.max_lead_m} m and {limits.max_lead_rad} rad"
+                    " ahead of the measured pose; is the arm blocked?",
+                    (*boxed_m, *lead_rad),
+                    (*position_m, *bounded_rad),
+                )
+            )
+        return compose(R, position_m), records
+
+    def _bound_lead(
+        self, wanted_m: NDArray[np.float64], measured_m: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Point of the box nearest to `wanted_m` on the way back to the arm, within the lead."""
+        if np.linalg.norm(wanted_m - measured_m) <= self.limits.max_lead_m:
+            return wanted_m
+        # both ends lie in the box, which is convex: so does every point between them
+        anchor_m = self.clamp_to_workspace(measured_m)
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            point_m = anchor_m + middle * (wanted_m - anchor_m)
+            inside = np.linalg.norm(point_m - measured_m) <= self.limits.max_lead_m
+            low, high = (middle, high) if inside else (low, middle)
+        return np.asarray(self.clamp_to_workspace(anchor_m + low * (wanted_m - anchor_m)))
+
+    @staticmethod
+    def _signed(
+        records: tuple[SafetyRecord, ...], request: ActionRequest
+    ) -> tuple[SafetyRecord, ...]:
+        return tuple(
+            replace(record, source=request.source, sequence=request.sequence) for record in records
+        )
+
+
+def _shorten(vector: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
+    """The same object when short enough, else a shorter vector of the same direction."""
+    length = float(np.linalg.norm(vector))
+    # one part in 1e9 of slack keeps a step of exactly the limit from counting as clamped
+    return vector if length <= limit * (1.0 + 1e-9) else vector * (limit / length)
+
+
+def _refused(name: str, detail: str, asked: tuple[float, ...] = ()) -> SafetyRecord:
+    return SafetyRecord(name, Severity.REFUSED, detail, asked=asked)
+
+
+def _clamped(name: str, detail: str, asked: object, given: object) -> SafetyRecord:
+    return SafetyRecord(
+        name,
+        Severity.CLAMPED,
+        detail,
+        asked=tuple(float(v) for v in asked),  # type: ignore[attr-defined]
+        given=tuple(float(v) for v in given),  # type: ignore[attr-defined]
+    )
