@@ -115,15 +115,17 @@ class DepthProfile:
                     f" {self.name!r}, or it was blended, padded or compressed after encoding"
                 )
         dtype = np.uint16 if self.max_mm <= 0xFFFF else np.uint32
-        depth_mm = np.zeros(rgb.shape[:2], dtype)
+        depth_mm: Depth = rgb[..., 0].astype(dtype)
+        np.left_shift(depth_mm, self.shifts[0] - (8 - self.bits[0]), out=depth_mm)
         plane = np.empty_like(depth_mm)
-        for channel, (shift, bits) in enumerate(zip(self.shifts, self.bits, strict=True)):
-            left = shift - (8 - bits)
+        for channel in (1, 2):
+            plane[...] = rgb[..., channel]
+            left = self.shifts[channel] - (8 - self.bits[channel])
             if left >= 0:
-                np.left_shift(rgb[..., channel], left, out=plane, dtype=dtype)
+                np.left_shift(plane, left, out=plane)
             else:
-                np.right_shift(rgb[..., channel], -left, out=plane, dtype=dtype)
-            depth_mm |= plane
+                np.right_shift(plane, -left, out=plane)
+            np.bitwise_or(depth_mm, plane, out=depth_mm)
         return depth_mm
 
 
