@@ -1,0 +1,69 @@
+"""Measurements behind `spatialbot bench NAME`: figures and their ratio to a named baseline.
+
+A benchmark is a function of its own module; it is imported only when it runs.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
+from spatialbot_ros.benchmarks.result import BenchmarkResult
+
+__all__ = ["BENCHMARKS", "Benchmark", "BenchmarkResult", "run_benchmark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One entry of `BENCHMARKS`.
+
+    Attributes:
+        description: one line for people: what is measured against what.
+        module, function: where it is; called with keyword options only.
+    """
+
+    description: str
+    module: str
+    function: str = "run"
+
+    def __call__(self, **options: Any) -> BenchmarkResult:
+        """Measure; may take minutes.
+
+        Raises:
+            ConfigurationError: it returned something else than a `BenchmarkResult`.
+        """
+        result = getattr(importlib.import_module(self.module), self.function)(**options)
+        if not isinstance(result, BenchmarkResult):
+            raise ConfigurationError(
+                f"{self.module}.{self.function} returned {type(result).__name__}, expected a"
+                " BenchmarkResult"
+            )
+        return result
+
+
+BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
+    {
+        "codec": Benchmark(
+            "depth codec, 640x480: milliseconds against the released numpy expression",
+            "spatialbot_ros.benchmarks.codec",
+        ),
+        "transport": Benchmark(
+            "camera images across processes: frames lost and latency of the shipped Fast DDS"
+            " profile against the default one",
+            "spatialbot_ros.benchmarks.transport",
+        ),
+    }
+)
+
+
+def run_benchmark(name: str, **options: Any) -> BenchmarkResult:
+    """Run one by name.
+
+    Raises:
+        UnknownNameError: there is none of this name; lists those that are.
+    """
+    if name not in BENCHMARKS:
+        raise UnknownNameError("benchmark", name, BENCHMARKS)
+    return BENCHMARKS[name](**options)
