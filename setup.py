@@ -18,6 +18,7 @@ NODES = (
     "executor",
     "recorder",
     "simulation",
+    "instruct",
     "viewer",
 )
 

@@ -8,6 +8,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.actions import Shutdown as ShutdownAll
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from spatialbot_model.contracts.resources import find_resource
 from spatialbot_ros.bringup import PICK_PLACE_ARGUMENTS, pick_place_nodes
@@ -45,7 +46,13 @@ def _start_nodes(context: LaunchContext) -> list[Node]:
             executable=spec.executable,
             name=spec.name,
             namespace=spec.namespace,
-            parameters=[dict(spec.parameters)],
+            parameters=[
+                {
+                    # a URDF would be read as YAML otherwise
+                    name: ParameterValue(value, value_type=type(value))
+                    for name, value in spec.parameters.items()
+                }
+            ],
             arguments=list(spec.arguments),
             output="screen",
             on_exit=ShutdownAll(reason=f"{spec.name} ended"),

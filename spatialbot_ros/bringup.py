@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
+from spatialbot_model.contracts.resources import find_resource
+from spatialbot_ros.robots.description import cell_description
 
 PACKAGE = "spatialbot_ros"
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -129,10 +131,13 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
                 | {"speed": a["speed"]},
             )
         )
+    rviz = a["viewer"] == "rviz"
     nodes += [
         _node(
             "camera",
-            {**common, "camera": camera, "address": a["robot_ip"], "serial_no": a["serial_no"]},
+            {**common, "camera": camera, "address": a["robot_ip"], "serial_no": a["serial_no"]}
+            # with RViz the robot_state_publisher gives the camera's pose, from the same file
+            | {"publish_base_tf": not rviz},
             namespace="/camera",
         ),
         _node("executor", {**common, "robot": a["robot"], "robot_ip": a["robot_ip"]}),
@@ -144,6 +149,8 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
     if a["viewer"] == "rerun":
         mode = "save" if a["viewer_path"] else "spawn"
         nodes.append(_node("viewer", {**common, "mode": mode, "path": a["viewer_path"]}))
+    if rviz:
+        nodes += _rviz_nodes(common)
     if a["instruction"]:
         nodes.append(_node("instruct", {**common, "instruction": a["instruction"]}))
     return tuple(nodes)
@@ -157,3 +164,25 @@ def _node(name: str, parameters: Mapping[str, ParameterValue], namespace: str = 
         namespace=namespace,
         parameters=dict(parameters),
     )
+
+
+def _rviz_nodes(common: Mapping[str, ParameterValue]) -> list[NodeSpec]:
+    """What a ROS desktop adds: the robot's model and RViz."""
+    description = cell_description(nominal_extrinsics=False)
+    return [
+        NodeSpec(
+            name="robot_state_publisher",
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            module="",
+            parameters={**common, "robot_description": description},
+        ),
+        NodeSpec(
+            name="rviz",
+            package="rviz2",
+            executable="rviz2",
+            module="",
+            parameters=dict(common),
+            arguments=("-d", str(find_resource("config/pick_place.rviz"))),
+        ),
+    ]

@@ -120,35 +120,34 @@ def up(
     raise typer.Exit(run_nodes(pick_place_nodes(values)))
 
 
-@app.command(epilog="Example: `spatialbot bench codec --json`")
+@app.command(epilog="Examples: `spatialbot bench` lists them · `spatialbot bench codec --json`")
 def bench(
-    name: Annotated[str, typer.Argument(help="Benchmark; nothing lists them.")] = "",
+    name: Annotated[str, typer.Argument(help="Benchmark; left out, they are listed.")] = "",
+    run_all: Annotated[bool, typer.Option("--all", help="Run every benchmark.")] = False,
     as_json: _JSON = False,
 ) -> None:
     """Measure, as a ratio to a named baseline in the same run."""
-    from spatialbot_model.contracts.errors import UnknownNameError
-    from spatialbot_ros.benchmarks import BENCHMARKS
+    from spatialbot_ros.benchmarks import BENCHMARKS, run_benchmark
 
     console = _console(as_json)
-    if not name:
+    if not name and not run_all:
         table = Table("benchmark", "what it measures")
         for key, benchmark in BENCHMARKS.items():
             table.add_row(key, benchmark.description)
         console.print(table)
         return
-    if name not in BENCHMARKS:
-        raise UnknownNameError("benchmark", name, BENCHMARKS)
-    result = BENCHMARKS[name].run()
-    if as_json:
-        typer.echo(result.to_json())
-        return
-    table = Table(title=f"{name}: {result.ratio:.2f} x {result.baseline}")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    for key, value in result.figures.items():
-        table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
-    console.print(table)
-    console.print(f"n = {result.n}, {result.machine}")
+    for key in [name] if name else BENCHMARKS:
+        result = run_benchmark(key)
+        if as_json:
+            typer.echo(result.to_json())
+            continue
+        table = Table(title=f"{key}: {result.ratio:.2f} x {result.baseline}")
+        table.add_column("figure")
+        table.add_column("value", justify="right")
+        for figure, value in result.figures.items():
+            table.add_row(figure, f"{value:.4g}" if isinstance(value, float) else str(value))
+        console.print(table)
+        console.print(f"n = {result.n}, {result.machine}")
 
 
 def main() -> None:

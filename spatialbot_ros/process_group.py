@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from honcho.manager import Manager
 from honcho.printer import Printer
 
+from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
 from spatialbot_ros.bringup import NodeSpec
 
@@ -33,7 +34,16 @@ def node_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def node_command(spec: NodeSpec) -> list[str]:
-    """Command line of a node, with its parameters as ROS arguments."""
+    """Command line of a node, with its parameters as ROS arguments.
+
+    Raises:
+        ConfigurationError: a program of a ROS desktop, which only ROS launch finds.
+    """
+    if not spec.module:
+        raise ConfigurationError(
+            f"{spec.name} needs a ROS desktop: start with `ros2 launch spatialbot_ros"
+            " pick_place.launch.py`, or choose viewer:=rerun"
+        )
     command = [sys.executable, "-m", spec.module, *spec.arguments, "--ros-args"]
     command += ["-r", f"__node:={spec.name}", "-r", f"__ns:={spec.namespace}"]
     for name, value in spec.parameters.items():

@@ -96,6 +96,7 @@ def load_launch_file(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         "launch.substitutions": ["LaunchConfiguration"],
         "launch_ros": [],
         "launch_ros.actions": ["Node"],
+        "launch_ros.parameter_descriptions": ["ParameterValue"],
     }  # fmt: skip
     for name, members in doubles.items():
         module = types.ModuleType(name)
@@ -124,7 +125,7 @@ def test_launch_file_has_the_same_table(
     nodes = opaque.kwargs["function"]({**context, **overrides})
     launched = [
         (n.kwargs["package"], n.kwargs["executable"], n.kwargs["name"], n.kwargs["namespace"],
-         n.kwargs["parameters"][0])
+         {name: value.args[0] for name, value in n.kwargs["parameters"][0].items()})
         for n in nodes
     ]  # fmt: skip
     assert launched == [
