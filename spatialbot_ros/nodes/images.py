@@ -1,22 +1,92 @@
 """sensor_msgs/Image <-> arrays.
 
-Image conversion goes through cv_bridge where a ROS desktop provides it, through
-rosbags-image otherwise; both pass the same contract test. Arrays made from a message are
-read-only views of it where the encoding allows, so that receiving an image costs no copy.
+Reading goes through cv_bridge where a ROS desktop provides it, through rosbags-image
+otherwise; which one is decided here and nowhere else, and both pass the same contract
+test. Arrays made from a message are read-only views of it where the encoding allows, so
+that receiving an image costs no copy. Writing is the same everywhere: neither library
+fills a message without copying the pixels twice.
 """
 
 import array
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
-from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.errors import ConfigurationError, MissingDependencyError
 from spatialbot_ros.nodes.conversions import ns_to_stamp
+
+Decoder = Callable[[Any], NDArray[Any]]
+"""Image-like message with rows packed to the width -> array (H, W) or (H, W, C)."""
 
 _DTYPES = {"rgb8": (np.uint8, 3), "bgr8": (np.uint8, 3), "mono8": (np.uint8, 1)}
 _DTYPES |= {"16UC1": (np.uint16, 1), "mono16": (np.uint16, 1), "32FC1": (np.float32, 1)}
+
+
+def _load_cv_bridge() -> Decoder:
+    from cv_bridge import CvBridge
+
+    bridge = CvBridge()
+
+    def decode(message: Any) -> NDArray[Any]:
+        return bridge.imgmsg_to_cv2(message, desired_encoding="passthrough")
+
+    return decode
+
+
+def _load_rosbags_image() -> Decoder:
+    from rosbags.image import image_to_cvimage
+
+    return image_to_cvimage
+
+
+BACKENDS: Mapping[str, Callable[[], Decoder]] = {
+    "cv_bridge": _load_cv_bridge,
+    "rosbags-image": _load_rosbags_image,
+}
+"""Name -> loader, in the order of preference; a loader raises ImportError."""
+
+
+def available_backends(
+    backends: Mapping[str, Callable[[], Decoder]] = BACKENDS,
+) -> dict[str, Decoder]:
+    """The installed ones, best first."""
+    decoders = {}
+    for name, load in backends.items():
+        try:
+            decoders[name] = load()
+        except ImportError:
+            continue
+    return decoders
+
+
+def choose_backend(
+    backends: Mapping[str, Callable[[], Decoder]] = BACKENDS,
+) -> tuple[str, Decoder]:
+    """Name and decoder of the best installed backend.
+
+    Raises:
+        MissingDependencyError: none is installed.
+    """
+    for name, load in backends.items():
+        try:
+            return name, load()
+        except ImportError:
+            continue
+    raise MissingDependencyError(
+        f"no image conversion is installed; expected one of: {', '.join(backends)}. Install"
+        " ros-<distro>-cv-bridge on a ROS desktop, or `pip install rosbags-image` elsewhere."
+    )
+
+
+@functools.cache
+def _chosen_decoder() -> Decoder:
+    return choose_backend()[1]
 
 
 def image_to_msg(
@@ -24,23 +94,26 @@ def image_to_msg(
 ) -> Image:
     """Array (H, W) or (H, W, C) to sensor_msgs/Image.
 
+    Args:
+        message: filled instead of a new one, for publishers that reuse theirs.
+
     Raises:
         ConfigurationError: unknown encoding, or dtype or channels do not fit it.
     """
     dtype, channels = _encoding(encoding)
-    num_channels = 1 if image.ndim == 2 else image.shape[2]
-    if image.dtype != dtype or num_channels != channels:
+    shape_fits = image.ndim == 2 if channels == 1 else image.shape[2:] == (channels,)
+    if image.dtype != dtype or not shape_fits:
         raise ConfigurationError(
-            f"image is {image.dtype} with {num_channels} channels; {encoding} needs"
-            f" {np.dtype(dtype)} with {channels}"
+            f"image is {image.dtype} of shape {image.shape}; {encoding} needs"
+            f" {np.dtype(dtype)} of shape (H, W{'' if channels == 1 else f', {channels}'})"
         )
     message = Image() if message is None else message
     message.header.stamp = ns_to_stamp(stamp_ns)
     message.header.frame_id = frame_id
     message.height, message.width = image.shape[:2]
     message.encoding = encoding
-    message.is_bigendian = 0
-    message.step = image.strides[0] if image.flags.c_contiguous else image[0].nbytes
+    message.is_bigendian = int(sys.byteorder == "big")
+    message.step = image.shape[1] * channels * np.dtype(dtype).itemsize
     # an array.array is taken as it is; bytes or lists would be copied element by element
     data = array.array("B")
     data.frombytes(np.ascontiguousarray(image).data.cast("B"))
@@ -48,13 +121,18 @@ def image_to_msg(
     return message
 
 
-def msg_to_image(message: Image) -> NDArray[Any]:
-    """sensor_msgs/Image to a read-only array (H, W) or (H, W, C), no copy.
+def msg_to_image(message: Image, decode: Decoder | None = None) -> NDArray[Any]:
+    """sensor_msgs/Image to a read-only array (H, W) or (H, W, C).
 
-    The encoding is kept: no colour conversion, no scaling.
+    A view of the message without a copy, unless its rows are padded or its bytes are in the
+    order of another machine. The encoding is kept: no colour conversion, no scaling.
+
+    Args:
+        decode: backend to use; the best installed one when None.
 
     Raises:
         ConfigurationError: unknown encoding or inconsistent sizes.
+        MissingDependencyError: no image conversion is installed.
     """
     dtype, channels = _encoding(message.encoding)
     row_bytes = message.width * channels * np.dtype(dtype).itemsize
@@ -63,16 +141,37 @@ def msg_to_image(message: Image) -> NDArray[Any]:
             f"{message.encoding} image {message.width}x{message.height} needs rows of"
             f" {row_bytes} bytes; got step {message.step} and {len(message.data)} bytes"
         )
-    order = ">" if message.is_bigendian else "<"
-    rows = np.frombuffer(message.data, np.uint8, message.step * message.height)
-    rows = rows.reshape(message.height, message.step)[:, :row_bytes]
-    pixels = np.ascontiguousarray(rows).view(np.dtype(dtype).newbyteorder(order))
-    if pixels.dtype != np.dtype(dtype):
-        pixels = pixels.astype(dtype)
+    decode = _chosen_decoder() if decode is None else decode
     shape = (message.height, message.width)
-    image = pixels.reshape(shape if channels == 1 else (*shape, channels))
+    image = decode(message if message.step == row_bytes else _packed(message, row_bytes))
+    image = image.reshape(shape if channels == 1 else (*shape, channels))
     image.flags.writeable = False
     return image
+
+
+@dataclass(frozen=True, slots=True)
+class _PackedImage:
+    """What the decoders read of a message, without padding at the row ends."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: bytes
+
+
+def _packed(message: Image, row_bytes: int) -> _PackedImage:
+    rows = np.frombuffer(message.data, np.uint8, message.step * message.height)
+    rows = rows.reshape(message.height, message.step)[:, :row_bytes]
+    return _PackedImage(
+        height=message.height,
+        width=message.width,
+        encoding=message.encoding,
+        is_bigendian=message.is_bigendian,
+        step=row_bytes,
+        data=rows.tobytes(),
+    )
 
 
 def _encoding(encoding: str) -> tuple[type, int]:

@@ -1,0 +1,120 @@
+"""The thread that owns a camera: connects, reads, and connects again after a loss."""
+
+import threading
+import time
+from typing import Protocol
+
+from spatialbot_model.contracts.errors import CameraError, CameraTimeoutError
+from spatialbot_ros.ports import Camera, CameraFrameset, CameraInfo
+
+_FIRST_RETRY_S = 0.25
+_READ_TIMEOUT_S = 0.2
+_JOIN_TIMEOUT_S = 5.0
+
+
+class FrameListener(Protocol):
+    """What the thread tells; every call comes from the grabbing thread."""
+
+    def on_connected(self, info: CameraInfo) -> None:
+        """The camera streams."""
+        ...
+
+    def wants_aligned_depth(self) -> bool:
+        """Asked before each frame: aligning costs time and is done only when needed."""
+        ...
+
+    def on_frameset(self, frameset: CameraFrameset) -> None:
+        """The next frameset."""
+        ...
+
+    def on_camera_lost(self, error: CameraError, retry_s: float) -> None:
+        """Not found or lost; the next attempt is in `retry_s` seconds."""
+        ...
+
+    def on_failure(self, error: Exception) -> None:
+        """The thread has ended for good: waited long enough, or a listener failed."""
+        ...
+
+
+class FrameGrabber:
+    """Reads a camera until closed.
+
+    Attempts to connect are repeated with doubling pauses, capped by `max_retry_s`.
+
+    Args:
+        give_up_after_s: end when the camera was not found for so long; None waits forever.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        listener: FrameListener,
+        *,
+        max_retry_s: float,
+        give_up_after_s: float | None = None,
+    ) -> None:
+        self._camera = camera
+        self._listener = listener
+        self._max_retry_s = max_retry_s
+        self._give_up_after_s = give_up_after_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; returns at once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the thread and release the camera; allowed more than once."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_TIMEOUT_S)
+
+    def _run(self) -> None:
+        try:
+            self._grab()
+        except Exception as error:
+            # whatever ends this thread has to end the process, not leave it without images
+            self._listener.on_failure(error)
+        finally:
+            self._camera.close()
+
+    def _grab(self) -> None:
+        retry_s = _FIRST_RETRY_S
+        looking_since_s = time.monotonic()
+        while not self._stop.is_set():
+            try:
+                self._listener.on_connected(self._camera.connect())
+                retry_s = _FIRST_RETRY_S
+                self._read_until_lost()
+                return
+            except CameraError as error:
+                self._camera.close()
+                if isinstance(error, _Lost):
+                    looking_since_s = time.monotonic()
+                    retry_s = _FIRST_RETRY_S
+                waited_s = time.monotonic() - looking_since_s
+                if self._give_up_after_s is not None and waited_s >= self._give_up_after_s:
+                    raise CameraError(
+                        f"gave up after {waited_s:.0f} s without a camera: {error}"
+                    ) from error
+                retry_s = min(retry_s, self._max_retry_s)
+                self._listener.on_camera_lost(error, retry_s)
+                self._stop.wait(retry_s)
+                retry_s *= 2.0
+
+    def _read_until_lost(self) -> None:
+        while not self._stop.is_set():
+            try:
+                frameset = self._camera.read(
+                    _READ_TIMEOUT_S, align=self._listener.wants_aligned_depth()
+                )
+            except CameraTimeoutError:
+                continue
+            except CameraError as error:
+                raise _Lost(str(error)) from error
+            self._listener.on_frameset(frameset)
+
+
+class _Lost(CameraError):
+    """A camera that had been streaming is gone."""
