@@ -114,8 +114,9 @@ class DepthProfile:
                     f" multiple of {1 << (8 - bits)}; this is no image of the depth profile"
                     f" {self.name!r}, or it was blended, padded or compressed after encoding"
                 )
-        dtype = np.uint16 if self.max_mm <= 0xFFFF else np.uint32
-        depth_mm: Depth = rgb[..., 0].astype(dtype)
+        red = rgb[..., 0]
+        narrow = self.max_mm <= 0xFFFF
+        depth_mm: Depth = red.astype(np.uint16) if narrow else red.astype(np.uint32)
         np.left_shift(depth_mm, self.shifts[0] - (8 - self.bits[0]), out=depth_mm)
         plane = np.empty_like(depth_mm)
         for channel in (1, 2):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.depth_tool import check_depth_image
+from spatialbot_model.contracts.depth_tool import check_depth_image, point_to_pixel
 from spatialbot_model.contracts.errors import DepthQueryError
 
 LOW_PERCENTILE = 5.0
@@ -74,6 +74,33 @@ def describe_depth(
         return None
     low, high = np.percentile(valid, [LOW_PERCENTILE, HIGH_PERCENTILE])
     return ObjectDepth(center_mm, round(low), round(high), float(valid.mean(dtype=np.float64)))
+
+
+def describe_region(
+    depth_mm: NDArray[np.unsignedinteger], x_min: float, y_min: float, x_max: float, y_max: float
+) -> ObjectDepth | None:
+    """Depth of a box given in fractions of the image, both border pixels included.
+
+    Returns:
+        The four numbers, the centre being the pixel at the middle of the box; None when no
+        pixel in it has a return.
+
+    Raises:
+        DepthQueryError: no depth image, a corner outside the image, or a minimum above its
+            maximum.
+    """
+    check_depth_image(depth_mm)
+    height_px, width_px = depth_mm.shape
+    u_min, v_min = point_to_pixel(x_min, y_min, width_px, height_px)
+    u_max, v_max = point_to_pixel(x_max, y_max, width_px, height_px)
+    if x_min > x_max or y_min > y_max:
+        raise DepthQueryError(
+            f"the region is empty: x {x_min:g}..{x_max:g}, y {y_min:g}..{y_max:g}; expected each"
+            " minimum at or below its maximum"
+        )
+    u_px, v_px = point_to_pixel((x_min + x_max) / 2, (y_min + y_max) / 2, width_px, height_px)
+    box = depth_mm[v_min : v_max + 1, u_min : u_max + 1]
+    return describe_depth(box, np.ones(box.shape, np.bool_), (u_px - u_min, v_px - v_min))
 
 
 def _mask_center(mask: NDArray[np.bool_]) -> tuple[int, int]:

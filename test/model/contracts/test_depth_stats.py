@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
 
-from spatialbot_model.contracts.depth_stats import ObjectDepth, describe_depth
+from spatialbot_model.contracts.depth_stats import ObjectDepth, describe_depth, describe_region
 from spatialbot_model.contracts.errors import DepthQueryError
 
 
@@ -84,3 +84,33 @@ def test_unusable_arguments_are_refused(
 ) -> None:
     with pytest.raises(DepthQueryError, match=message):
         describe_depth(np.ones((3, 3), np.uint16), mask, center)
+
+
+def test_a_region_is_its_box_with_both_borders() -> None:
+    depth_mm = np.zeros((10, 10), np.uint16)
+    depth_mm[2:5, 4:8] = 700
+    depth_mm[3, 6] = 710
+    outside = depth_mm.copy()
+    outside[depth_mm == 0] = 9999
+    box = (0.4, 0.2, 0.75, 0.45)
+    assert describe_region(outside, *box) == describe_depth(depth_mm, depth_mm > 0, (5, 3))
+    assert describe_region(depth_mm, 0.65, 0.35, 0.65, 0.35) == ObjectDepth(710, 710, 710, 710.0)
+    assert describe_region(depth_mm, 0.0, 0.8, 1.0, 1.0) is None
+    whole = describe_region(depth_mm, 0.0, 0.0, 1.0, 1.0)
+    assert whole is not None
+    assert whole.center_mm is None
+    assert whole.mean_mm == pytest.approx(depth_mm[depth_mm > 0].mean())
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((0.5, 0.0, 0.4, 1.0), "empty"),
+        ((0.0, 0.9, 1.0, 0.1), "empty"),
+        ((-0.1, 0.0, 1.0, 1.0), "outside"),
+        ((0.0, 0.0, 1.0, float("nan")), "outside"),
+    ],
+)
+def test_unusable_regions_are_refused(box: tuple[float, ...], message: str) -> None:
+    with pytest.raises(DepthQueryError, match=message):
+        describe_region(np.ones((4, 4), np.uint16), *box)
