@@ -47,6 +47,8 @@ class ExecutorConfig:
         gap_periods: control periods without an action after which the arm holds.
         feedback_gain_1_s: speed per error of the feedback.
         response_lag_s: how late the arm answers a velocity command.
+        stretch: the reference takes this many control periods to the target, so that an
+            action that comes a little late finds it still moving.
 
     Raises:
         ConfigurationError: a value cannot be used.
@@ -56,7 +58,8 @@ class ExecutorConfig:
     command_period_s: float = 0.02
     gap_periods: float = 3.0
     feedback_gain_1_s: float = 8.0
-    response_lag_s: float = 0.05
+    response_lag_s: float = 0.07
+    stretch: float = 1.15
 
     def __post_init__(self) -> None:
         if not 0.0 < self.command_period_s <= 1.0 / self.action_rate_hz:
@@ -332,8 +335,9 @@ class Executor:
         way_m, way_rad = self._reference.distance(T_base_target)
         needed_s = max(way_m / limits.max_speed_m_s, way_rad / limits.max_speed_rad_s)
         period_s = self._config.action_period_s
-        self._reference.go(T_base_target, max(needed_s, period_s))
-        if needed_s <= period_s * (1.0 + 1e-6):
+        self._reference.go(T_base_target, max(needed_s, self._config.stretch * period_s))
+        # below, it is the jitter of actions that come at their full rate
+        if needed_s <= 1.5 * period_s:
             return ()
         self.num_safety_events += 1
         return (

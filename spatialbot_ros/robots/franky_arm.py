@@ -10,6 +10,7 @@ exception derives from `franky.Exception`; after a network error the objects are
 have to be built again; a second client of a robot is kept waiting without an error.
 """
 
+import logging
 import socket
 import threading
 import time
@@ -39,6 +40,8 @@ except ImportError as error:
         f"the robot needs the package franky-control ({error}); run `make setup`, or"
         " `pip install franky-control`"
     ) from error
+
+_LOG = logging.getLogger(__name__)
 
 ROBOT_PORT = 1337
 GRIPPER_PORT = 1338
@@ -76,8 +79,8 @@ class FrankyConfig:
     """
 
     address: str
-    acceleration_factor: float = 0.15
-    jerk_factor: float = 0.02
+    acceleration_factor: float = 0.5
+    jerk_factor: float = 0.1
     enforce_realtime: bool = False
     grasp_speed_m_s: float = 0.1
     open_speed_m_s: float = 0.1
@@ -233,8 +236,9 @@ class FrankyArm:
             try:
                 self._come_to_rest()
             except RobotError:
-                # the connection is given up because of such errors; the zero tail stops the arm
-                self._robot = None
+                # given up because of such errors; the zero tail stops the arm. franky aborts the
+                # process when a robot is dropped before its control thread was joined
+                _join_quietly(self._robot)
         if self._gripper is not None:
             self._gripper.close()
         self._robot = self._gripper = None
@@ -289,6 +293,13 @@ class _FrankyGripper:
     def read_width_m(self) -> float:
         with _translated("reading the gripper"):
             return float(self._gripper.width)
+
+
+def _join_quietly(robot: Any) -> None:
+    try:
+        robot.join_motion(_REST_TIMEOUT_S)
+    except Exception:
+        _LOG.info("the last motion ended with an error", exc_info=True)
 
 
 def _zero_twist() -> Any:

@@ -23,7 +23,7 @@ class ArmSettings:
 
     address: str
     home_joints_rad: NDArray[np.float64]
-    acceleration_factor: float = 0.15
+    acceleration_factor: float = 0.5
     enforce_realtime: bool = False
 
 
