@@ -1,9 +1,9 @@
 """From one RGB-D frame to coloured objects and wooden boards in the base frame.
 
 Colours are segmented in HSV, blobs are cut into connected components, and the aligned depth
-puts every pixel into `fr3_link0`. An object's centre is the middle of its visible extent: seen
-from above in front, a cube's or cup's top shows its whole footprint, and of a ball only the
-last few millimetres of the far side are hidden.
+puts every pixel into `fr3_link0`. An object's centre is the middle of its uppermost slice: seen
+from above in front, a cube's top and a cup's rim are visible all round, and of a ball's cap only
+the last few millimetres of the far side are hidden.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ _WOOD_SATURATION = (50, 190)
 _MIN_OBJECT_PIXELS = 60
 _MIN_BOARD_PIXELS = 1500
 _EDGE_PERCENT = 2.0
+_TOP_SLICE_M = 0.014
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Blob:
 
     Attributes:
         label: colour of an object, "board" of a board.
-        center_m: (2,) middle of the footprint, x and y in `fr3_link0`.
-        size_m: (2,) visible extent in x and y.
+        center_m: (2,) middle of the upper side, x and y in `fr3_link0`.
+        size_m: (2,) visible extent of the upper side in x and y.
         top_m: height of its upper side above `fr3_link0`.
         num_pixels: pixels with depth that it was measured from.
     """
@@ -91,13 +92,15 @@ def _measure(
             continue
         z_m = frame.depth_mm[rows, columns].astype(np.float64) * 0.001
         points_m = transform_points(T_base_camera, frame.intrinsics.deproject(columns, rows, z_m))
-        low_m, high_m = np.percentile(points_m, (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT), axis=0)
+        top_m = float(np.percentile(points_m[:, 2], 100.0 - _EDGE_PERCENT))
+        upper_m = points_m[points_m[:, 2] > top_m - _TOP_SLICE_M, :2]
+        low_m, high_m = np.percentile(upper_m, (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT), axis=0)
         blobs.append(
             Blob(
                 label=label,
-                center_m=(low_m[:2] + high_m[:2]) / 2.0,
-                size_m=high_m[:2] - low_m[:2],
-                top_m=float(high_m[2]),
+                center_m=(low_m + high_m) / 2.0,
+                size_m=high_m - low_m,
+                top_m=top_m,
                 num_pixels=len(rows),
             )
         )
