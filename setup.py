@@ -20,6 +20,7 @@ NODES = (
     "simulation",
     "instruct",
     "viewer",
+    "instruct",
 )
 
 
