@@ -120,7 +120,9 @@ def encode_frame_header(frame: RawFrame) -> bytes:
     )
 
 
-def decode_frame(header: bytes, payload: bytes, description: SensorDescription) -> RawFrame:
+def decode_frame(
+    header: bytes, payload: bytes | bytearray, description: SensorDescription
+) -> RawFrame:
     """Inverse of header + payload; the arrays are views of `payload`.
 
     Raises:

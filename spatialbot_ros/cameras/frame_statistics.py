@@ -35,7 +35,11 @@ class FrameStatistics:
         self._num_lost = 0
         self._last_number: int | None = None
         self._last_stamp_ns: int | None = None
-        self._clear_period()
+        self._num_frames = 0
+        self._num_intervals = 0
+        self._intervals_ns = 0
+        self._max_processing_ms = 0.0
+        self._max_age_ms = 0.0
 
     def restart(self) -> None:
         """The camera was connected: its frame numbers start anew."""

@@ -84,7 +84,7 @@ def to_millimetres(raw: NDArray[np.uint16], units_m: float) -> NDArray[np.uint16
     scale = units_m * _MM_PER_M
     if abs(scale - 1.0) < 1e-6:
         return raw
-    depth_mm = np.rint(raw * np.float32(scale))
+    depth_mm: NDArray[np.float32] = np.rint(raw * np.float32(scale))
     depth_mm[depth_mm > _MAX_DEPTH_MM] = 0
     return depth_mm.astype(np.uint16)
 

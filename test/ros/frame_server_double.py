@@ -1,5 +1,6 @@
 """Test double of the simulated lab's end of the frame link: sends what a test tells it to."""
 
+import contextlib
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -102,10 +103,8 @@ class FrameServerDouble:
     def close(self) -> None:
         self._streaming.clear()
         if self._client is not None:
-            try:
+            with contextlib.suppress(OSError):
                 self._client.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             self._client.close()
         self._listener.close()
         if self._thread is not None:
