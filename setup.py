@@ -20,7 +20,6 @@ NODES = (
     "simulation",
     "instruct",
     "viewer",
-    "instruct",
 )
 
 

@@ -137,6 +137,7 @@ def console_scripts(setup_arguments: dict[str, Any]) -> dict[str, tuple[str, str
     for line in setup_arguments["entry_points"]["console_scripts"]:
         name, _, target = line.partition(" = ")
         module, _, function = target.partition(":")
+        assert name not in scripts, f"{name} is named twice"
         scripts[name] = (module, function)
     return scripts
 
