@@ -9,9 +9,12 @@ have taken one action before it emits the next.
 
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 
+import numpy as np
 import rclpy
+from numpy.typing import NDArray
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -223,7 +226,7 @@ class VlaNode(Node):
             observation = self._observe(instruction, last_stamp_ns, goal)
             last_stamp_ns = observation.newest.stamp_ns
             started_s = time.perf_counter()
-            answer = self._policy.step(observation)
+            answer = self._ask_policy(observation)
             latency_ms = (time.perf_counter() - started_s) * 1e3
             result.num_depth_queries += len(answer.depth_answers)
             next_ns = max(next_ns + period_ns, self.get_clock().now().nanoseconds)
@@ -251,6 +254,16 @@ class VlaNode(Node):
             result.num_steps += 1
         raise GoalEndedError(f"not finished after {max_steps} steps")
 
+    def _ask_policy(self, observation: Observation) -> PolicyStep:
+        try:
+            return self._policy.step(observation)
+        except SpatialBotError:
+            raise
+        except Exception as error:
+            # a defect in a policy ends its instruction, not the node
+            self.get_logger().error(traceback.format_exc())
+            raise PolicyError(f"the policy failed: {type(error).__name__}: {error}") from error
+
     def _observe(self, instruction: str, than_ns: int, goal: ServerGoalHandle) -> Observation:
         frame = self._frames.wait_newer(than_ns, self._parameters.camera_timeout_s)
         self._check_running(goal)
@@ -259,14 +272,20 @@ class VlaNode(Node):
                 f"no newer colour and depth pair came within {self._parameters.camera_timeout_s} s;"
                 " is the camera node running with align_depth.enable?"
             )
-        T_base_camera = self._transforms.lookup(BASE_FRAME, self._optical_frame)
+        deadline_s = time.monotonic() + self._parameters.camera_timeout_s
+        while (T_base_camera := self._camera_pose()) is None and time.monotonic() < deadline_s:
+            self._closing.wait(_POLL_S)
+            self._check_running(goal)
         if T_base_camera is None:
             raise GoalEndedError(
                 f"no static transform from {BASE_FRAME} to {self._optical_frame}; publish the"
                 " calibrated camera pose (config/cell.yaml, camera node parameter publish_base_tf)"
             )
         self._history.push(frame)
-        return Observation(self._history.frames, instruction, T_base_camera)
+        return Observation(self._history.frames(), instruction, T_base_camera)
+
+    def _camera_pose(self) -> NDArray[np.float64] | None:
+        return self._transforms.lookup(BASE_FRAME, self._optical_frame)
 
     def _publish_step(
         self,

@@ -1,0 +1,295 @@
+"""The VLA node over real DDS, between a test double of the camera and one of the executor."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from spatialbot_msgs.action import ExecuteInstruction
+from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
+from spatialbot_msgs.msg import ExecutorState
+from spatialbot_msgs.msg import PolicyStep as PolicyStepMsg
+from std_srvs.srv import Trigger
+
+from spatialbot_model.contracts.action_codec import (
+    FINISHED_TEXT,
+    DeltaAction,
+    format_action_text,
+)
+from spatialbot_model.contracts.errors import PolicyError
+from spatialbot_model.contracts.transforms import compose
+from spatialbot_model.contracts.types import (
+    BASE_FRAME,
+    COLOR_OPTICAL_FRAME,
+    CameraIntrinsics,
+    Observation,
+    PolicyStep,
+)
+from spatialbot_model.policies import registry
+from spatialbot_model.policies.base import PolicyConfig
+from spatialbot_ros.nodes import vla
+from spatialbot_ros.nodes.conversions import (
+    camera_info_to_msg,
+    ns_to_stamp,
+    transform_to_msg,
+)
+from spatialbot_ros.nodes.images import image_to_msg
+from spatialbot_ros.nodes.static_transforms import StaticTransformPublisher
+
+TIMEOUT_S = 30.0
+INTRINSICS = CameraIntrinsics(64, 48, 60.0, 60.0, 31.5, 23.5)
+T_BASE_CAMERA = compose(np.diag([1.0, -1.0, -1.0]), [0.5, 0.0, 1.0])
+
+
+@dataclass
+class ScriptedPolicy:
+    """Test double: answers the given texts one after the other and keeps what it saw."""
+
+    config: PolicyConfig
+    texts: list[str | Exception]
+    observations: list[Observation] = field(default_factory=list)
+
+    def start(self, instruction: str) -> None:
+        self.observations.clear()
+        self._texts = iter(self.texts)
+
+    def step(self, observation: Observation) -> PolicyStep:
+        self.observations.append(observation)
+        text = next(self._texts)
+        if isinstance(text, Exception):
+            raise text
+        return PolicyStep(text, observation.newest.stamp_ns, stage="scripted")
+
+    def close(self) -> None: ...
+
+
+class Surroundings:
+    """Test double of camera and executor: 30 Hz images, a state that acknowledges actions."""
+
+    def __init__(self) -> None:
+        self.node = rclpy.create_node("surroundings")
+        self.actions: list[DeltaActionMsg] = []
+        self.steps: list[PolicyStepMsg] = []
+        self.state = ExecutorState.IDLE
+        self.acknowledge = True
+        self.publish_images = True
+        self._sequence = 0
+        color, depth = "/camera/camera/color", "/camera/camera/aligned_depth_to_color"
+        self._color = self.node.create_publisher(Image, f"{color}/image_raw", 5)
+        self._depth = self.node.create_publisher(Image, f"{depth}/image_raw", 5)
+        self._info = self.node.create_publisher(CameraInfo, f"{color}/camera_info", 5)
+        self._state = self.node.create_publisher(
+            ExecutorState, "/spatialbot/executor_state", QoSProfile(depth=10)
+        )
+        self.node.create_subscription(DeltaActionMsg, "/spatialbot/action", self._on_action, 10)
+        self.node.create_subscription(
+            PolicyStepMsg, "/spatialbot/policy_step", self.steps.append, 10
+        )
+        self.node.create_service(Trigger, "/spatialbot/home", self._on_home)
+        self._transforms = StaticTransformPublisher(self.node)
+        self._transforms.send([transform_to_msg(T_BASE_CAMERA, BASE_FRAME, COLOR_OPTICAL_FRAME, 0)])
+        self.client = ActionClient(self.node, ExecuteInstruction, "/spatialbot/execute")
+        self.node.create_timer(1 / 30, self._tick)
+
+    def _on_action(self, message: DeltaActionMsg) -> None:
+        self.actions.append(message)
+        if self.acknowledge:
+            self._sequence = message.sequence
+
+    def _on_home(self, _: Any, response: Trigger.Response) -> Trigger.Response:
+        response.success = True
+        return response
+
+    def _tick(self) -> None:
+        state = ExecutorState(state=self.state, last_sequence=self._sequence, detail="as set")
+        self._state.publish(state)
+        if not self.publish_images:
+            return
+        stamp_ns = self.node.get_clock().now().nanoseconds
+        frame = COLOR_OPTICAL_FRAME
+        self._info.publish(camera_info_to_msg(INTRINSICS, frame, stamp_ns))
+        color = np.full((48, 64, 3), 90, np.uint8)
+        depth_mm = np.full((48, 64), 584, np.uint16)
+        self._color.publish(image_to_msg(color, "rgb8", frame, stamp_ns))
+        self._depth.publish(image_to_msg(depth_mm, "16UC1", frame, stamp_ns))
+
+    def execute(self, instruction: str = "go", max_steps: int = 0) -> ExecuteInstruction.Result:
+        """Send a goal and wait for its result."""
+        return wait(self.send(instruction, max_steps).get_result_async()).result
+
+    def send(self, instruction: str = "go", max_steps: int = 0) -> Any:
+        """Send a goal and wait until it is accepted; returns the handle."""
+        assert self.client.wait_for_server(TIMEOUT_S)
+        goal = ExecuteInstruction.Goal(instruction=instruction, max_steps=max_steps)
+        return wait(self.client.send_goal_async(goal))
+
+
+def wait(future: Any) -> Any:
+    """Wait for a future that another thread completes."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    assert done.wait(TIMEOUT_S), "no answer"
+    return future.result()
+
+
+Start = Callable[..., Surroundings]
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Starts the node with a policy of the given texts; everything spins in one thread pool."""
+    rclpy.init()
+    executor = MultiThreadedExecutor(4)
+    nodes: list[Any] = []
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            return
+
+    thread = threading.Thread(target=spin)
+
+    def run(texts: list[str | Exception] | None = None, **parameters: Any) -> Surroundings:
+        surroundings = Surroundings()
+        nodes.append(surroundings.node)
+        if texts is not None:
+
+            def make(config: PolicyConfig) -> ScriptedPolicy:
+                surroundings.policy = ScriptedPolicy(config, texts)  # type: ignore[attr-defined]
+                return surroundings.policy  # type: ignore[attr-defined]
+
+            monkeypatch.setitem(registry.POLICIES, "classical", make)
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        real_init = vla.Node.__init__
+        monkeypatch.setattr(
+            vla.Node,
+            "__init__",
+            lambda self, name: real_init(self, name, parameter_overrides=overrides),
+        )
+        nodes.append(vla.VlaNode())
+        monkeypatch.setattr(vla.Node, "__init__", real_init)
+        for node in nodes:
+            executor.add_node(node)
+        thread.start()
+        return surroundings
+
+    yield run
+    for node in nodes:
+        if hasattr(node, "close"):
+            node.close()
+    executor.shutdown()
+    thread.join()
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def text_of(dx_m: float, closed: bool = False) -> str:
+    spec = vla.load_action_spec()
+    return format_action_text(DeltaAction.from_values([dx_m, 0, 0], np.zeros(3), closed, spec))
+
+
+def test_answers_become_numbered_actions_of_the_frame_they_saw(start: Start) -> None:
+    lab = start([text_of(0.012), text_of(-0.03, closed=True), FINISHED_TEXT])
+    result = lab.execute()
+    assert (result.finished, result.num_steps) == (True, 2), result.reason
+    first, second = lab.actions
+    assert second.sequence == first.sequence + 1
+    assert first.translation[0] == pytest.approx(0.012) and not first.gripper_closed
+    assert second.translation[0] == pytest.approx(-0.03) and second.gripper_closed
+    assert first.action_spec_id == vla.load_action_spec().id
+    assert first.header.frame_id == BASE_FRAME and first.source == "policy"
+    seen = lab.policy.observations  # type: ignore[attr-defined]
+    assert first.observation_stamp == ns_to_stamp(seen[0].newest.stamp_ns)
+    assert seen[1].newest.stamp_ns > seen[0].newest.stamp_ns
+    assert len(seen[2].frames) == 4 and seen[2].frames[1] is seen[1].newest
+    assert np.allclose(seen[0].T_base_camera, T_BASE_CAMERA)
+    assert seen[0].newest.depth_mm[5, 5] == 584
+
+
+def test_unreadable_instruction_is_refused_with_what_can_be_read(start: Start) -> None:
+    lab = start()
+    result = lab.execute("make me a coffee")
+    assert not result.finished and "pick up the red cube" in result.reason
+    assert lab.actions == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "The robot should <nan, 0.5, 0.5, 0.5, 0.5, 0.5, 1>.", "The robot should <0.5, 0.5>."],
+)
+def test_malformed_answers_hold_the_arm_and_end_the_goal(start: Start, text: str) -> None:
+    lab = start([text] * 10, max_malformed_answers=3)
+    result = lab.execute()
+    assert not result.finished and "3 unreadable answers" in result.reason
+    assert lab.actions == []
+    assert [step.text for step in lab.steps] == [text] * 3
+    assert all(step.sequence == 0 for step in lab.steps)
+
+
+def test_one_malformed_answer_is_no_end(start: Start) -> None:
+    lab = start([text_of(0.0), "gibberish", text_of(0.003), FINISHED_TEXT])
+    result = lab.execute()
+    assert result.finished and result.num_steps == 2
+    assert lab.actions[1].translation[0] == pytest.approx(0.003)
+
+
+def test_policy_error_becomes_the_reason(start: Start) -> None:
+    lab = start([PolicyError("no red object is in view")])
+    assert "no red object is in view" in lab.execute().reason
+
+
+def test_a_defect_in_the_policy_ends_the_goal_and_not_the_node(start: Start) -> None:
+    lab = start([ZeroDivisionError("oops")])
+    assert "ZeroDivisionError: oops" in lab.execute().reason
+    assert "ZeroDivisionError: oops" in lab.execute().reason
+
+
+def test_without_images_the_goal_ends(start: Start) -> None:
+    lab = start([FINISHED_TEXT], camera_timeout_s=0.5)
+    lab.publish_images = False
+    result = lab.execute()
+    assert not result.finished and "align_depth.enable" in result.reason
+
+
+def test_executor_that_does_not_acknowledge_ends_the_goal(start: Start) -> None:
+    lab = start([text_of(0.003)] * 5, executor_timeout_s=0.5)
+    lab.acknowledge = False
+    result = lab.execute()
+    assert "did not take action" in result.reason
+    assert len(lab.actions) == 1
+
+
+def test_stopped_executor_ends_the_goal(start: Start) -> None:
+    lab = start([text_of(0.003)] * 5)
+    lab.state = ExecutorState.STOPPED
+    result = lab.execute()
+    assert "the executor is stopped" in result.reason
+    assert lab.actions == []
+
+
+def test_step_limit(start: Start) -> None:
+    lab = start([text_of(0.003)] * 50)
+    assert "not finished after 3 steps" in lab.execute(max_steps=3).reason
+    assert len(lab.actions) == 3
+
+
+def test_cancel_stops_the_actions_and_a_second_goal_is_refused_meanwhile(start: Start) -> None:
+    lab = start([text_of(0.003)] * 5000)
+    handle = lab.send()
+    assert "another instruction is running" in lab.execute().reason
+    wait(handle.cancel_goal_async())
+    assert wait(handle.get_result_async()).result.reason == "cancelled"
+    count = len(lab.actions)
+    lab.policy.texts = [FINISHED_TEXT]  # type: ignore[attr-defined]
+    assert lab.execute().finished
+    assert len(lab.actions) <= count + 1
