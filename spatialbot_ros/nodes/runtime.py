@@ -23,6 +23,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from spatialbot_model.contracts.errors import SpatialBotError
 
+_SIGNAL_POLL_S = 0.2
+
 
 class ClosableNode(Protocol):
     """A node that owns threads, devices or files."""
@@ -51,7 +53,6 @@ def run_node(
     )
 
     def request_end(signum: int, frame: FrameType | None) -> None:
-        # waking the executor is async-signal-safe enough: it triggers a guard condition
         rclpy.try_shutdown()
 
     node: Node | None = None
@@ -62,7 +63,8 @@ def run_node(
         node = make_node()
         executor.add_node(node)
         while rclpy.ok():
-            executor.spin_once()
+            # Python runs signal handlers only between waits: an idle node would never end
+            executor.spin_once(timeout_sec=_SIGNAL_POLL_S)
     except SpatialBotError as error:
         sys.stderr.write(f"error: {error}\n")
         exit_code = 1
