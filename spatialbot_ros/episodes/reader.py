@@ -1,0 +1,225 @@
+"""Reads an episode: topics, messages, frames, paths and calibration as arrays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader, AnyReaderError
+
+from spatialbot_model.contracts.episode import (
+    COLOR_INFO_TOPIC,
+    COLOR_TOPIC,
+    DEPTH_TOPIC,
+    EE_POSE_TOPIC,
+    GRIPPER_TOPIC,
+    JOINTS_TOPIC,
+    STATIC_TF_TOPIC,
+    EpisodeMetadata,
+)
+from spatialbot_model.contracts.errors import RecordingError
+from spatialbot_model.contracts.frame_tree import FrameTree
+from spatialbot_model.contracts.transforms import compose, quaternion_to_matrix
+from spatialbot_model.contracts.types import BASE_FRAME, CameraIntrinsics
+from spatialbot_ros.episodes.metadata_file import read_sidecar
+
+_PIXELS = {"rgb8": (np.dtype(np.uint8), 3), "16UC1": (np.dtype("<u2"), 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values over ROS time.
+
+    Attributes:
+        stamps_ns: (N,) int64.
+        values: (N, ...) float64.
+        names: of the last axis.
+    """
+
+    stamps_ns: NDArray[np.int64]
+    values: NDArray[np.float64]
+    names: tuple[str, ...]
+
+
+class EpisodeReader:
+    """Context manager over one episode folder.
+
+    Raises:
+        RecordingError: on entering: not an episode, or one that was never closed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._reader: AnyReader | None = None
+        self._metadata: EpisodeMetadata | None = None
+
+    def __enter__(self) -> "EpisodeReader":
+        self._metadata = read_sidecar(self.folder)
+        try:
+            reader = AnyReader([self.folder])
+            reader.open()
+        except (AnyReaderError, OSError) as error:
+            raise RecordingError(
+                f"{self.folder} cannot be opened as a rosbag2: {error}. An episode that was not"
+                " closed has no metadata.yaml."
+            ) from error
+        self._reader = reader
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open_reader.close()
+        self._reader = None
+
+    @property
+    def metadata(self) -> EpisodeMetadata:
+        """What the episode says about itself."""
+        if self._metadata is None:
+            self._metadata = read_sidecar(self.folder)
+        return self._metadata
+
+    @property
+    def topics(self) -> dict[str, tuple[str, int]]:
+        """Topic name -> (ROS type, number of messages)."""
+        return {c.topic: (c.msgtype, c.msgcount) for c in self._open_reader.connections}
+
+    def raw(self, *topics: str) -> Iterator[tuple[str, int, bytes]]:
+        """(topic, log time [ns], CDR bytes) in order of time; all topics when none is named."""
+        reader = self._open_reader
+        connections = [c for c in reader.connections if not topics or c.topic in topics]
+        if connections:
+            for connection, stamp_ns, data in reader.messages(connections):
+                yield connection.topic, stamp_ns, data
+
+    def messages(self, *topics: str) -> Iterator[tuple[str, int, Any]]:
+        """(topic, log time [ns], message) in order of time; all topics when none is named.
+
+        Raises:
+            RecordingError: a message does not decode.
+        """
+        types = {c.topic: c.msgtype for c in self._open_reader.connections}
+        for topic, stamp_ns, data in self.raw(*topics):
+            yield topic, stamp_ns, self.decode(topic, types[topic], data)
+
+    def decode(self, topic: str, ros_type: str, data: bytes) -> Any:
+        """One message from its CDR bytes.
+
+        Raises:
+            RecordingError: it does not decode.
+        """
+        try:
+            return self._open_reader.deserialize(data, ros_type)
+        except Exception as error:  # rosbags' generated decoders raise whatever breaks first
+            raise RecordingError(
+                f"a message of {topic} in {self.folder} is no {ros_type}: {error}"
+            ) from error
+
+    def color_frames(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """(stamp [ns], (H, W, 3) uint8 RGB), read-only."""
+        for _, stamp_ns, message in self.messages(COLOR_TOPIC):
+            yield stamp_ns, image_of(message)
+
+    def depth_frames(self) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        """(stamp [ns], (H, W) uint16 mm aligned to colour, 0 = no return), read-only."""
+        for _, stamp_ns, message in self.messages(DEPTH_TOPIC):
+            yield stamp_ns, image_of(message)
+
+    def intrinsics(self) -> CameraIntrinsics:
+        """Pinhole model of colour and aligned depth.
+
+        Raises:
+            RecordingError: the episode holds no camera_info.
+        """
+        for _, _, info in self.messages(COLOR_INFO_TOPIC):
+            k, d = info.k, tuple(float(v) for v in info.d) or (0.0,) * 5
+            return CameraIntrinsics(
+                width=int(info.width),
+                height=int(info.height),
+                fx_px=float(k[0]),
+                fy_px=float(k[4]),
+                cx_px=float(k[2]),
+                cy_px=float(k[5]),
+                distortion=d,
+            )
+        raise RecordingError(f"{self.folder} holds no message of {COLOR_INFO_TOPIC}")
+
+    def T_base_camera(self) -> NDArray[np.float64] | None:
+        """(4, 4) pose of the colour camera's optical frame in the base frame, if recorded."""
+        tree = FrameTree()
+        for _, _, message in self.messages(STATIC_TF_TOPIC):
+            for entry in message.transforms:
+                q, t = entry.transform.rotation, entry.transform.translation
+                T = compose(quaternion_to_matrix([q.x, q.y, q.z, q.w]), [t.x, t.y, t.z])
+                tree.set(entry.header.frame_id, entry.child_frame_id, T)
+        for _, _, info in self.messages(COLOR_INFO_TOPIC):
+            return tree.lookup(BASE_FRAME, info.header.frame_id)
+        return None
+
+    def gripper_path(self) -> Series:
+        """Tool centre point over time: (N, 3) x, y, z [m] in the base frame."""
+        stamps, points = [], []
+        for _, stamp_ns, message in self.messages(EE_POSE_TOPIC):
+            p = message.pose.position
+            stamps.append(stamp_ns)
+            points.append((p.x, p.y, p.z))
+        return _series(stamps, points, ("x", "y", "z"))
+
+    def gripper_width(self) -> Series:
+        """(N, 2): measured width [m] and what was asked for (1 = closed)."""
+        stamps, values = [], []
+        for _, stamp_ns, message in self.messages(GRIPPER_TOPIC):
+            stamps.append(stamp_ns)
+            values.append((message.width, float(message.closed_command)))
+        return _series(stamps, values, ("width", "closed"))
+
+    def joints(self) -> Series:
+        """(N, J) joint positions [rad, m for fingers]."""
+        stamps, values, names = [], [], ()
+        for _, stamp_ns, message in self.messages(JOINTS_TOPIC):
+            names = names or tuple(message.name)
+            stamps.append(stamp_ns)
+            values.append(message.position)
+        return _series(stamps, values, names)
+
+    @property
+    def _open_reader(self) -> AnyReader:
+        if self._reader is None:
+            raise RecordingError(f"episode {self.folder} is not open; use `with EpisodeReader(..)`")
+        return self._reader
+
+
+def image_of(message: Any) -> NDArray[Any]:
+    """Array of a decoded sensor_msgs/Image in one of the contract's encodings, no copy.
+
+    Raises:
+        RecordingError: another encoding, or sizes that do not fit.
+    """
+    if message.encoding not in _PIXELS or message.is_bigendian:
+        raise RecordingError(
+            f"a recorded image has encoding {message.encoding!r} (big-endian:"
+            f" {bool(message.is_bigendian)}); expected little-endian {' or '.join(_PIXELS)}"
+        )
+    dtype, channels = _PIXELS[message.encoding]
+    row_bytes = message.width * channels * dtype.itemsize
+    if message.step != row_bytes or len(message.data) != row_bytes * message.height:
+        raise RecordingError(
+            f"a recorded {message.encoding} image of {message.width}x{message.height} has step"
+            f" {message.step} and {len(message.data)} bytes; expected {row_bytes} and"
+            f" {row_bytes * message.height}"
+        )
+    shape = (message.height, message.width) + ((channels,) if channels > 1 else ())
+    image = np.frombuffer(message.data, dtype).reshape(shape)
+    image.flags.writeable = False
+    return image
+
+
+def _series(stamps: list[int], values: list[Any], names: tuple[str, ...]) -> Series:
+    array = np.array(values, dtype=np.float64).reshape(len(stamps), len(names))
+    return Series(np.array(stamps, dtype=np.int64), array, names)
