@@ -97,6 +97,7 @@ def run_steps(with_tests: bool) -> int:
     """Run every step whose inputs changed; returns how many ran."""
     packages = requirements_hash(DEMO_REQUIREMENTS)
     tests = requirements_hash(TEST_REQUIREMENTS)
+    toolchain = toolchain_hash()
     tools = hash_of([ROOT / "tools" / "repair_include_paths.py"])
     messages = ROOT / "spatialbot_msgs"
     tf2_messages = ROOT / "tools" / "wheel_compat" / "tf2_msgs"
@@ -109,13 +110,13 @@ def run_steps(with_tests: bool) -> int:
         step(
             "spatialbot_msgs",
             "messages, about a minute",
-            packages + hash_of([messages]),
+            toolchain + hash_of([messages]),
             lambda: build_messages(messages),
         ),
         step(
             "tf2_msgs",
             "tf2_msgs",
-            packages + hash_of([tf2_messages]),
+            toolchain + hash_of([tf2_messages]),
             lambda: build_messages(tf2_messages),
         ),
         step("suite", "spatialbot_ros", packages + tests + hash_of(metadata), install_suite),
@@ -214,6 +215,14 @@ def requirements_file(name: str) -> Path:
 def requirements_hash(names: Iterable[str]) -> str:
     """Hash of requirements files and of the constraints they refer to."""
     return hash_of([*(requirements_file(name) for name in names), requirements_file("constraints")])
+
+
+def toolchain_hash() -> str:
+    """Hash of what compiled messages depend on: another viewer version does not rebuild them."""
+    pins = requirements_file("constraints").read_text(encoding="utf-8").splitlines()
+    matter = [pin for pin in pins if pin.startswith(("ros-", "numpy=", "empy="))]
+    files = hash_of([requirements_file("ros"), requirements_file("build")])
+    return hashlib.sha256("\n".join([files, *matter]).encode()).hexdigest()
 
 
 def hash_of(paths: Iterable[Path]) -> str:
