@@ -104,7 +104,7 @@ def decode_hello(body: bytes) -> SensorDescription:
         )
         data["depth_to_color_translation_m"] = tuple(data["depth_to_color_translation_m"])
         return SensorDescription(**data)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CameraError(f"malformed sensor description from the simulator: {error}") from error
 
 

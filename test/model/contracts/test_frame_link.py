@@ -62,7 +62,7 @@ def test_a_description_of_impossible_length_is_refused(length: int) -> None:
     "body",
     [
         b"HTTP/1.1 400",
-        b"\xff\xfe",
+        b"\xff\xff\xff",
         b"[]",
         b"{}",
         json.dumps({"version": link.PROTOCOL_VERSION}).encode(),

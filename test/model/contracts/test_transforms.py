@@ -75,7 +75,10 @@ def test_rotation_vector_is_axis_times_angle(axis: tuple[float, ...], angle_rad:
     quaternion = [*(unit * np.sin(angle_rad / 2)), np.cos(angle_rad / 2)]
     vector = tf.rotation_vector(tf.quaternion_to_matrix(quaternion))
     np.testing.assert_allclose(vector, unit * angle_rad, atol=1e-6)
+    back = tf.rotation_from_vector(unit * angle_rad)
+    np.testing.assert_allclose(back, tf.quaternion_to_matrix(quaternion), atol=1e-9)
 
 
 def test_rotation_vector_of_no_rotation_is_zero() -> None:
     assert tf.rotation_vector(np.eye(3)).tolist() == [0.0, 0.0, 0.0]
+    np.testing.assert_array_equal(tf.rotation_from_vector([0, 0, 0]), np.eye(3))
