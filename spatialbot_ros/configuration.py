@@ -9,6 +9,7 @@ from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
+from spatialbot_ros.safety_limits import SafetyLimits
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -36,6 +37,11 @@ def load_cell(file: str = "") -> Cell:
 def load_action_spec(file: str = "") -> ActionSpec:
     """The action spec from `file`, or from the shipped ``config/action_spec.yaml``."""
     return ActionSpec.from_mapping(load_yaml(_path(file, "config/action_spec.yaml")))
+
+
+def load_safety_limits(file: str = "") -> SafetyLimits:
+    """The safety envelope from `file`, or from the shipped ``config/safety.yaml``."""
+    return SafetyLimits.from_mapping(load_yaml(_path(file, "config/safety.yaml")))
 
 
 def _path(file: str, shipped: str) -> Path:

@@ -8,105 +8,14 @@ Two latches stand above the motion states and only people release them: stop (re
 `resume`) and fault (released by `recovered`, which leaves the stop latch set).
 """
 
-from dataclasses import dataclass
-from enum import Enum
-
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_ros.executor_types import ArmCommand, ExecutorConfig, Outcome, State
 from spatialbot_ros.ports import ArmMode, ArmState
 from spatialbot_ros.reference import TargetReference
-from spatialbot_ros.safety import (
-    ActionRequest,
-    SafetyEnvelope,
-    SafetyRecord,
-    Severity,
-)
-
-
-class State(Enum):
-    """Values of ``ExecutorState.state``."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    HOLD = "hold"
-    STOPPED = "stopped"
-    FAULT = "fault"
-    HOMING = "homing"
-    DISCONNECTED = "disconnected"
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutorConfig:
-    """Control behaviour; times are robot time.
-
-    Attributes:
-        action_rate_hz: rate at which actions are expected.
-        command_period_s: how often the twist is renewed.
-        gap_periods: control periods without an action after which the arm holds.
-        feedback_gain_1_s: speed per error of the feedback.
-        response_lag_s: how late the arm answers a velocity command.
-        stretch: the reference takes this many control periods to the target, so that an
-            action that comes a little late finds it still moving.
-
-    Raises:
-        ConfigurationError: a value cannot be used.
-    """
-
-    action_rate_hz: float = 10.0
-    command_period_s: float = 0.02
-    gap_periods: float = 3.0
-    feedback_gain_1_s: float = 8.0
-    response_lag_s: float = 0.07
-    stretch: float = 1.15
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.command_period_s <= 1.0 / self.action_rate_hz:
-            raise ConfigurationError(
-                f"command period is {self.command_period_s} s; expected more than 0 and at most"
-                f" one control period ({1.0 / self.action_rate_hz} s)"
-            )
-        if self.gap_periods < 1.0:
-            raise ConfigurationError(
-                f"gap_periods is {self.gap_periods}; expected at least 1 control period"
-            )
-
-    @property
-    def action_period_s(self) -> float:
-        """One control period."""
-        return 1.0 / self.action_rate_hz
-
-    @property
-    def hold_s(self) -> float:
-        """How long one twist is held before its zero tail: a late renewal or two are bridged."""
-        return 2.5 * self.command_period_s
-
-
-@dataclass(frozen=True, slots=True)
-class ArmCommand:
-    """What to do with the arm now.
-
-    Attributes:
-        twist_base: (6,) twist to stream for `hold_s`, None to stream nothing.
-        stop: bring the arm to rest.
-        gripper_closed: new wish for the gripper, None when it did not change.
-        records: interventions since the last step that no action caused.
-    """
-
-    twist_base: NDArray[np.float64] | None = None
-    hold_s: float = 0.0
-    stop: bool = False
-    gripper_closed: bool | None = None
-    records: tuple[SafetyRecord, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Answer to a request of a person."""
-
-    success: bool
-    message: str
+from spatialbot_ros.safety import SafetyEnvelope
+from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
 
 class Executor:
@@ -126,6 +35,8 @@ class Executor:
         self._last_step_s = 0.0
         self._last_action_s = 0.0
         self._gripper_closed = False
+        # what the fingers really do is unknown until the first wish was sent
+        self._gripper_sent = False
         self._gripper_wish: bool | None = None
         self._records: list[SafetyRecord] = []
         self.detail = "not connected yet"
@@ -164,6 +75,7 @@ class Executor:
         self._measured = measured
         self._motion = State.IDLE
         self._resync = True
+        self._gripper_sent = False
         self._last_step_s = measured.robot_time_s
         if self._connected_before:
             self._stopped = True
@@ -214,9 +126,8 @@ class Executor:
             self._reference.reset(T_target)
             self._resync = False
         records = verdict.records + self._go(verdict.T_base_target, request)
-        if request.gripper_closed != self._gripper_closed:
-            self._gripper_closed = request.gripper_closed
-            self._gripper_wish = request.gripper_closed
+        if request.gripper_closed != self._gripper_closed or not self._gripper_sent:
+            self._wish_gripper(request.gripper_closed)
         self._last_action_s = measured.robot_time_s
         self._motion = State.RUNNING
         self.detail = "follows actions"
@@ -254,7 +165,7 @@ class Executor:
         self._stopped = True
         self._resync = True
         self._stop_pending = True
-        self._gripper_wish = None
+        self._drop_gripper_wish()
         if self._motion in (State.RUNNING, State.HOMING, State.HOLD):
             self._motion = State.IDLE
         if self._motion is not State.DISCONNECTED and not self._faulted:
@@ -279,7 +190,7 @@ class Executor:
     def fault(self, reason: str) -> None:
         """The robot stopped itself; counted and recorded once while it lasts."""
         self._resync = True
-        self._gripper_wish = None
+        self._drop_gripper_wish()
         if self._faulted:
             return
         self._faulted = True
@@ -310,8 +221,7 @@ class Executor:
             return Outcome(False, f"cannot move home in state {self.state.value!r}: {self.detail}")
         self._motion = State.HOMING
         self._resync = True
-        self._gripper_closed = False
-        self._gripper_wish = False
+        self._wish_gripper(False)
         self.detail = "opens the gripper, then moves to the home pose"
         return Outcome(True, self.detail)
 
@@ -353,6 +263,14 @@ class Executor:
                 sequence=request.sequence,
             ),
         )
+
+    def _wish_gripper(self, closed: bool) -> None:
+        self._gripper_closed = self._gripper_wish = closed
+        self._gripper_sent = True
+
+    def _drop_gripper_wish(self) -> None:
+        if self._gripper_wish is not None:
+            self._gripper_wish, self._gripper_sent = None, False
 
     def _drain(self) -> tuple[SafetyRecord, ...]:
         records, self._records = tuple(self._records), []

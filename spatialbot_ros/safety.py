@@ -7,7 +7,6 @@ lies in the workspace box and within the lead bound of the measured pose.
 """
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,66 +21,10 @@ from spatialbot_model.contracts.transforms import (
     rpy_to_matrix,
 )
 from spatialbot_ros.safety_limits import SafetyLimits
+from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
 _NS_PER_S = 1_000_000_000
 _BIN_TOLERANCE = 1e-6
-
-
-class Severity(IntEnum):
-    """Values of ``SafetyEvent.severity``."""
-
-    CLAMPED = 1
-    REFUSED = 2
-    FAULT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class SafetyRecord:
-    """One intervention; `asked` and `given` are SI, `given` is empty when refused."""
-
-    name: str
-    severity: Severity
-    detail: str
-    asked: tuple[float, ...] = ()
-    given: tuple[float, ...] = ()
-    source: str = "executor"
-    sequence: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ActionRequest:
-    """A DeltaAction as it came in, nothing checked yet.
-
-    Attributes:
-        observation_stamp_ns: ROS time of the newest frame it was computed from.
-        translation_m: (3,) motion of one step in the base frame.
-        rotation_rad: (3,) extrinsic roll, pitch, yaw of one step in the base frame.
-    """
-
-    sequence: int
-    source: str
-    action_spec_id: str
-    observation_stamp_ns: int
-    bins: tuple[int, ...]
-    translation_m: NDArray[np.float64]
-    rotation_rad: NDArray[np.float64]
-    gripper_closed: bool
-
-    @classmethod
-    def from_action(
-        cls, action: DeltaAction, sequence: int, observation_stamp_ns: int, source: str = "policy"
-    ) -> "ActionRequest":
-        """A consistent request for an action."""
-        return cls(
-            sequence=sequence,
-            source=source,
-            action_spec_id=action.spec.id,
-            observation_stamp_ns=observation_stamp_ns,
-            bins=action.bins,
-            translation_m=action.translation_m,
-            rotation_rad=action.rotation_rad,
-            gripper_closed=action.gripper_closed,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +66,7 @@ class SafetyEnvelope:
         self._min_m = np.asarray(workspace_min_m, dtype=np.float64)
         self._max_m = np.asarray(workspace_max_m, dtype=np.float64)
         self._newest: dict[str, tuple[int, int]] = {}
+        self._last = 0
 
     def check(
         self,
@@ -150,7 +94,8 @@ class SafetyEnvelope:
     def note_sequence(self, request: ActionRequest) -> tuple[SafetyRecord, ...]:
         """Account for a sequence number, also of an action that is refused for other reasons.
 
-        Number 1 starts a new instruction; otherwise numbers of a source only go up.
+        Number 1 starts again; otherwise numbers of a source only go up. A source may also
+        go on from the last number that the executor acknowledged to anyone.
         """
         number, stamp_ns = request.sequence, request.observation_stamp_ns
         newest, newest_stamp_ns = self._newest.get(request.source, (0, -1))
@@ -162,7 +107,8 @@ class SafetyEnvelope:
             )
             return self._signed((SafetyRecord("sequence", Severity.REFUSED, detail),), request)
         self._newest[request.source] = (number, stamp_ns)
-        if newest and not restarts and number != newest + 1:
+        last, self._last = self._last, number
+        if newest and not restarts and number not in (newest + 1, last + 1):
             detail = (
                 f"{number - newest - 1} actions of {request.source!r} are missing between"
                 f" sequence {newest} and {number}"

@@ -6,7 +6,7 @@ configuration can pass.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from spatialbot_model.contracts.errors import ConfigurationError
@@ -60,6 +60,22 @@ class SafetyLimits:
                     " a configuration cannot go beyond these"
                 )
             object.__setattr__(self, name, float(value))
+
+    def scaled(self, factor: float) -> "SafetyLimits":
+        """The same envelope with steps and speeds times `factor`, in (0, 1].
+
+        Raises:
+            ConfigurationError: the factor lies outside (0, 1], or a limit becomes too small.
+        """
+        if not 0.0 < factor <= 1.0:
+            raise ConfigurationError(f"speed factor is {factor}, expected above 0 and at most 1")
+        return replace(
+            self,
+            max_step_translation_m=self.max_step_translation_m * factor,
+            max_step_rotation_rad=self.max_step_rotation_rad * factor,
+            max_speed_m_s=self.max_speed_m_s * factor,
+            max_speed_rad_s=self.max_speed_rad_s * factor,
+        )
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> "SafetyLimits":

@@ -1,0 +1,94 @@
+"""Values that the executor's state machine takes and gives."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_ros.safety_records import SafetyRecord
+
+
+class State(Enum):
+    """Values of ``ExecutorState.state``."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    HOLD = "hold"
+    STOPPED = "stopped"
+    FAULT = "fault"
+    HOMING = "homing"
+    DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorConfig:
+    """Control behaviour; times are robot time.
+
+    Attributes:
+        action_rate_hz: rate at which actions are expected.
+        command_period_s: how often the twist is renewed.
+        gap_periods: control periods without an action after which the arm holds.
+        feedback_gain_1_s: speed per error of the feedback.
+        response_lag_s: how late the arm answers a velocity command.
+        stretch: the reference takes this many control periods to the target, so that an
+            action that comes a little late finds it still moving.
+
+    Raises:
+        ConfigurationError: a value cannot be used.
+    """
+
+    action_rate_hz: float = 10.0
+    command_period_s: float = 0.02
+    gap_periods: float = 3.0
+    feedback_gain_1_s: float = 8.0
+    response_lag_s: float = 0.07
+    stretch: float = 1.15
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.command_period_s <= 1.0 / self.action_rate_hz:
+            raise ConfigurationError(
+                f"command period is {self.command_period_s} s; expected more than 0 and at most"
+                f" one control period ({1.0 / self.action_rate_hz} s)"
+            )
+        if self.gap_periods < 1.0:
+            raise ConfigurationError(
+                f"gap_periods is {self.gap_periods}; expected at least 1 control period"
+            )
+
+    @property
+    def action_period_s(self) -> float:
+        """One control period."""
+        return 1.0 / self.action_rate_hz
+
+    @property
+    def hold_s(self) -> float:
+        """How long one twist is held before its zero tail: a late renewal or two are bridged."""
+        return 2.5 * self.command_period_s
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCommand:
+    """What to do with the arm now.
+
+    Attributes:
+        twist_base: (6,) twist to stream for `hold_s`, None to stream nothing.
+        stop: bring the arm to rest.
+        gripper_closed: new wish for the gripper, None when it did not change.
+        records: interventions since the last step that no action caused.
+    """
+
+    twist_base: NDArray[np.float64] | None = None
+    hold_s: float = 0.0
+    stop: bool = False
+    gripper_closed: bool | None = None
+    records: tuple[SafetyRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Answer to a request of a person."""
+
+    success: bool
+    message: str

@@ -1,0 +1,312 @@
+"""The one thread that owns the arm: it connects, streams, homes, recovers and reconnects.
+
+Everybody else leaves actions and requests in its mailbox. It paces itself on the robot's
+clock and knows no ROS; what it learns goes to an `OwnerListener`.
+"""
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.errors import RobotError, RobotReflexError
+from spatialbot_ros.executor import Executor
+from spatialbot_ros.executor_types import Outcome, State
+from spatialbot_ros.ports import Arm, ArmState
+from spatialbot_ros.safety_records import ActionRequest, SafetyRecord
+
+_LOG = logging.getLogger(__name__)
+_POLL_S = 0.002
+_FIRST_BACKOFF_S = 0.5
+_LAST_BACKOFF_S = 5.0
+_MAX_WAITING_ACTIONS = 100
+_GRIPPER_OPEN_M = 0.075
+_GRIPPER_OPEN_TIMEOUT_S = 2.0
+
+
+class Wish(Enum):
+    """What a person may ask the owner for."""
+
+    STOP = "stop"
+    RESUME = "resume"
+    RECOVER = "recover"
+    HOME = "home"
+
+
+class OwnerListener(Protocol):
+    """Hears about everything, on the owner's thread."""
+
+    def on_state(self, executor: Executor) -> None:
+        """A control cycle ended, or the state changed while there is no robot."""
+        ...
+
+    def on_records(self, records: tuple[SafetyRecord, ...]) -> None:
+        """Something was clamped, refused or stopped."""
+        ...
+
+    def on_disconnected(self, reason: str) -> None:
+        """There is no robot; another try follows."""
+        ...
+
+    def now_ns(self) -> int:
+        """ROS time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerConfig:
+    """Attributes: period between states and commands [s, robot time] and the homing motion."""
+
+    period_s: float
+    home_joints_rad: NDArray[np.float64]
+    home_speed_factor: float = 0.3
+
+
+@dataclass(slots=True)
+class _Request:
+    wish: Wish
+    done: threading.Event = field(default_factory=threading.Event)
+    outcome: Outcome | None = None
+
+    def answer(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.done.set()
+
+
+class ArmOwner:
+    """Runs one arm with one executor. `start` begins, `close` ends; both on the main thread."""
+
+    def __init__(
+        self, arm: Arm, executor: Executor, config: OwnerConfig, listener: OwnerListener
+    ) -> None:
+        self._arm = arm
+        self._executor = executor
+        self._config = config
+        self._listener = listener
+        self._mailbox: deque[ActionRequest | _Request] = deque()
+        self._mailbox_lock = threading.Lock()
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._last_tick_s = 0.0
+        self.num_ticks = 0
+        self.longest_tick_s = 0.0
+
+    def start(self) -> None:
+        """Connect and serve in a thread of its own."""
+        # daemon: a connect that blocks in the SDK must not keep the process from ending
+        self._thread = threading.Thread(target=self._run, name="arm-owner", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout_s: float = 4.0) -> bool:
+        """Bring the arm to rest, disconnect, end the thread; False when it is still busy."""
+        self._ending.set()
+        self._wake.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def submit(self, action: ActionRequest) -> None:
+        """Leave an action in the mailbox; the oldest are dropped when it runs over."""
+        with self._mailbox_lock:
+            num_actions = sum(isinstance(item, ActionRequest) for item in self._mailbox)
+            if num_actions >= _MAX_WAITING_ACTIONS:
+                self._mailbox.remove(next(i for i in self._mailbox if isinstance(i, ActionRequest)))
+            self._mailbox.append(action)
+        self._wake.set()
+
+    def ask(self, wish: Wish, timeout_s: float) -> Outcome:
+        """Have a wish carried out and wait for its end; stop overtakes everything."""
+        request = _Request(wish)
+        with self._mailbox_lock:
+            if wish is Wish.STOP:
+                self._mailbox.appendleft(request)
+            else:
+                self._mailbox.append(request)
+        self._wake.set()
+        request.done.wait(timeout_s)
+        if request.outcome is None:
+            return Outcome(
+                False, f"{wish.value} was not carried out within {timeout_s} s; it still waits"
+            )
+        return request.outcome
+
+    def _run(self) -> None:
+        backoff_s = _FIRST_BACKOFF_S
+        try:
+            while not self._ending.is_set():
+                try:
+                    self._arm.connect()
+                    state = self._arm.read_state()
+                    backoff_s = _FIRST_BACKOFF_S
+                    self._executor.connected(state)
+                    self._last_tick_s = state.robot_time_s
+                    self._serve()
+                except RobotError as error:
+                    self._lose(str(error))
+                except Exception as error:
+                    # whatever it is, the arm must come to rest and people must hear of it
+                    _LOG.exception("the arm's owner failed")
+                    self._lose(f"internal error, {type(error).__name__}: {error}")
+                else:
+                    return
+                self._wait_disconnected(backoff_s)
+                backoff_s = min(2.0 * backoff_s, _LAST_BACKOFF_S)
+        finally:
+            self._arm.close()
+            self._refuse_waiting()
+
+    def _lose(self, reason: str) -> None:
+        self._executor.disconnected(reason)
+        self._listener.on_disconnected(reason)
+        self._arm.close()
+
+    def _wait_disconnected(self, duration_s: float) -> None:
+        self._listener.on_state(self._executor)
+        slices = max(1, round(duration_s / 0.25))
+        for _ in range(slices):
+            self._wake.wait(0.25)
+            self._wake.clear()
+            if self._ending.is_set():
+                return
+            self._empty_mailbox(state=None)
+            self._listener.on_state(self._executor)
+
+    def _serve(self) -> None:
+        """Control cycles until the end or until the connection is lost."""
+        while not self._ending.is_set():
+            state = self._read()
+            elapsed_s = state.robot_time_s - self._last_tick_s
+            acted = self._empty_mailbox(state)
+            # a robot that was restarted begins to count again
+            if acted or elapsed_s < 0.0 or elapsed_s >= self._config.period_s - 1e-9:
+                self._tick(self._read() if acted else state)
+            else:
+                self._wake.wait(_POLL_S)
+                self._wake.clear()
+        self._arm.stop()
+
+    def _tick(self, state: ArmState) -> None:
+        self.longest_tick_s = max(self.longest_tick_s, state.robot_time_s - self._last_tick_s)
+        self._last_tick_s = state.robot_time_s
+        self.num_ticks += 1
+        command = self._executor.step(state)
+        self._report(command.records)
+        try:
+            if command.stop:
+                self._arm.stop()
+            elif command.twist_base is not None:
+                self._arm.stream_twist(command.twist_base, command.hold_s)
+            if command.gripper_closed is not None:
+                self._command_gripper(command.gripper_closed)
+        except RobotReflexError as error:
+            self._executor.fault(str(error))
+        self._listener.on_state(self._executor)
+
+    def _command_gripper(self, closed: bool) -> None:
+        try:
+            self._arm.command_gripper(closed)
+        except RobotReflexError as error:
+            # a failed grasp is no reason to stop the arm; the width shows what is held
+            _LOG.warning("the last gripper command failed: %s", error)
+
+    def _read(self) -> ArmState:
+        """Newest state; an error of the motion that ended becomes a fault."""
+        for _ in range(3):
+            try:
+                return self._arm.read_state()
+            except RobotReflexError as error:
+                self._executor.fault(str(error))
+        return self._arm.read_state()
+
+    def _empty_mailbox(self, state: ArmState | None) -> bool:
+        """Handle what came in; True when something changed what the arm should do."""
+        acted = False
+        while True:
+            with self._mailbox_lock:
+                if not self._mailbox:
+                    return acted
+                item = self._mailbox.popleft()
+            acted = True
+            if isinstance(item, ActionRequest):
+                self._report(self._executor.apply(item, self._listener.now_ns()))
+            else:
+                self._carry_out(item, state)
+
+    def _carry_out(self, request: _Request, state: ArmState | None) -> None:
+        executor = self._executor
+        if request.wish is Wish.STOP:
+            request.answer(executor.stop("asked for by /spatialbot/stop"))
+        elif request.wish is Wish.RESUME:
+            request.answer(executor.resume())
+        elif state is None:
+            request.answer(Outcome(False, f"no robot: {executor.detail}"))
+        elif request.wish is Wish.RECOVER:
+            request.answer(self._recover())
+        else:
+            self._home(request)
+
+    def _recover(self) -> Outcome:
+        if self._executor.state is not State.FAULT:
+            return Outcome(True, f"no fault; state is {self._executor.state.value}")
+        try:
+            self._arm.recover()
+        except RobotReflexError as error:
+            return Outcome(False, str(error))
+        return self._executor.recovered(self._arm.read_state())
+
+    def _home(self, request: _Request) -> None:
+        outcome = self._executor.begin_homing()
+        if not outcome.success:
+            request.answer(outcome)
+            return
+        try:
+            # a held object is let go where it is, not dropped from the home pose
+            self._arm.stop()
+            reached = self._open_gripper() and self._arm.move_to_joints(
+                self._config.home_joints_rad, self._config.home_speed_factor, self._go_on_homing
+            )
+            reason = self._executor.detail
+        except RobotReflexError as error:
+            self._executor.fault(str(error))
+            reached, reason = False, str(error)
+        except RobotError as error:
+            request.answer(Outcome(False, f"home not reached: {error}"))
+            raise
+        request.answer(self._executor.end_homing(reached, reason))
+
+    def _open_gripper(self) -> bool:
+        begun_s = self._read().robot_time_s
+        while True:
+            state = self._read()
+            if not self._go_on_homing(state):
+                return False
+            opened = state.gripper_width_m >= _GRIPPER_OPEN_M
+            if opened or state.robot_time_s - begun_s > _GRIPPER_OPEN_TIMEOUT_S:
+                return True
+            self._wake.wait(_POLL_S)
+            self._wake.clear()
+
+    def _go_on_homing(self, state: ArmState) -> bool:
+        """Keeps everything else alive while the arm moves home; False ends the motion."""
+        self._empty_mailbox(state)
+        if state.robot_time_s - self._last_tick_s >= self._config.period_s - 1e-9:
+            self._tick(state)
+        return self._executor.state is State.HOMING and not self._ending.is_set()
+
+    def _report(self, records: tuple[SafetyRecord, ...]) -> None:
+        if records:
+            self._listener.on_records(records)
+
+    def _refuse_waiting(self) -> None:
+        with self._mailbox_lock:
+            waiting = [item for item in self._mailbox if isinstance(item, _Request)]
+            self._mailbox.clear()
+        for request in waiting:
+            request.answer(Outcome(False, "the executor is ending"))
