@@ -21,10 +21,29 @@ EXTRAS = ("sim", "train", "viewer", "test")
 REQUIREMENT_FILES = sorted(
     path.stem for path in (ROOT / "requirements").glob("*.txt") if path.stem != "constraints"
 )
-# modules that pip brings, next to what Python and this repository have
+# modules that pip brings, and the distributions they come from
 PIP_MODULES = {
-    *{"cv2", "franky", "franky_sim", "honcho", "matplotlib", "mcap", "mujoco", "numpy", "OpenGL"},
-    *{"PIL", "pyrealsense2", "rerun", "rich", "rosbags", "scipy", "torch", "typer", "yaml"},
+    "OpenGL": "pyopengl",
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "franky": "franky-control",
+    "franky_sim": "franky-sim",
+    "honcho": "honcho",
+    "matplotlib": "matplotlib",
+    "mcap": "mcap",
+    "mink": "mink",
+    "mujoco": "mujoco",
+    "numpy": "numpy",
+    "pyrealsense2": "pyrealsense2",
+    "rerun": "rerun-sdk",
+    "rich": "rich",
+    "rosbags": "rosbags",
+    "scipy": "scipy",
+    "torch": "torch",
+    "transformers": "transformers",
+    "typer": "typer",
+    "xacro": "xacro",
+    "yaml": "pyyaml",
 }
 
 
@@ -161,22 +180,43 @@ def test_every_node_of_the_table_can_be_started(setup_arguments: dict[str, Any])
             assert scripts.get(node.executable) == (node.module, "main"), node.name
 
 
+def modules_in_use() -> set[str]:
+    """Top-level names of what the sources import, without Python's own and ours."""
+    ours = {"spatialbot_model", "spatialbot_ros", "spatialbot_sim"}
+    used = set()
+    for folder in (*ours, "launch"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module]
+                used |= {name.split(".")[0] for name in names}
+    return used - sys.stdlib_module_names - ours
+
+
 def test_package_xml_declares_every_ros_package_in_use() -> None:
     declared = {
         element.text
         for element in package_xml()
         if element.tag in ("depend", "exec_depend", "build_depend", "test_depend")
     }
-    ours = {"spatialbot_model", "spatialbot_ros", "spatialbot_sim"}
-    used = set()
-    for path in [*(ROOT / "spatialbot_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module]
-            used |= {name.split(".")[0] for name in names}
-    undeclared = used - sys.stdlib_module_names - PIP_MODULES - ours - declared
+    undeclared = modules_in_use() - PIP_MODULES.keys() - declared
     assert not undeclared, f"package.xml (or PIP_MODULES of this test) lacks {undeclared}"
+
+
+def test_requirements_name_every_pip_package_in_use() -> None:
+    """What arrives only because another package needs it may be gone tomorrow."""
+    named = {
+        canonical(Requirement(line).name)
+        for name in ("base", "sim", "viewer", "train", "test")
+        for line in requirement_lines(name)
+    }
+    unnamed = {
+        module: PIP_MODULES[module]
+        for module in modules_in_use() & PIP_MODULES.keys()
+        if PIP_MODULES[module] not in named
+    }
+    assert not unnamed, f"requirements/ names none of {unnamed}"
 
 
 def test_shipped_files_reach_the_share_folder(setup_arguments: dict[str, Any]) -> None:
