@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spatialbot_ros.executor_types import ArmCommand, ExecutorConfig, Outcome, State
 from spatialbot_ros.ports import ArmMode, ArmState
-from spatialbot_ros.reference import TargetReference
+from spatialbot_ros.reference import TargetReference, pose_error
 from spatialbot_ros.safety import SafetyEnvelope
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
@@ -145,7 +145,7 @@ class Executor:
         self._watch_mode(measured)
         if self.state is State.RUNNING:
             idle_s = measured.robot_time_s - self._last_action_s
-            if idle_s > self._config.gap_periods * self._config.action_period_s:
+            if self._gap_ends(idle_s, measured):
                 self._hold(f"no action for {idle_s:.2f} s of robot time")
 
         wish, self._gripper_wish = self._gripper_wish, None
@@ -275,6 +275,19 @@ class Executor:
     def _drain(self) -> tuple[SafetyRecord, ...]:
         records, self._records = tuple(self._records), []
         return records
+
+    def _gap_ends(self, idle_s: float, measured: ArmState) -> bool:
+        """Whether it is time to hold: no actions come and the last one is worked off."""
+        config = self._config
+        idle_periods = idle_s / config.action_period_s
+        if idle_periods <= config.gap_periods:
+            return False
+        left_m, left_rad = pose_error(self._reference.T_base_target, measured.T_base_ee)
+        settled = (
+            float(np.linalg.norm(left_m)) <= config.settled_m
+            and float(np.linalg.norm(left_rad)) <= config.settled_rad
+        )
+        return settled or idle_periods > config.gap_periods + config.settle_periods
 
     def _hold(self, reason: str) -> None:
         if self._motion is State.RUNNING:

@@ -30,6 +30,8 @@ class ExecutorConfig:
         action_rate_hz: rate at which actions are expected.
         command_period_s: how often the twist is renewed.
         gap_periods: control periods without an action after which the arm holds.
+        settle_periods: how much longer it may still work off what is left of the last action.
+        settled_m, settled_rad: what may be left.
         feedback_gain_1_s: speed per error of the feedback.
         response_lag_s: how late the arm answers a velocity command.
         stretch: the reference takes this many control periods to the target, so that an
@@ -42,9 +44,12 @@ class ExecutorConfig:
     action_rate_hz: float = 10.0
     command_period_s: float = 0.02
     gap_periods: float = 3.0
+    settle_periods: float = 3.0
+    settled_m: float = 0.0007
+    settled_rad: float = 0.004
     feedback_gain_1_s: float = 8.0
-    response_lag_s: float = 0.07
-    stretch: float = 1.15
+    response_lag_s: float = 0.065
+    stretch: float = 1.1
 
     def __post_init__(self) -> None:
         if not 0.0 < self.command_period_s <= 1.0 / self.action_rate_hz:

@@ -6,6 +6,8 @@ the reference that is delayed as much as the arm answers late: following in time
 error, and the arm is not driven past the end of a move.
 """
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,15 +18,16 @@ class TargetReference:
     """Reference pose on its own clock, which the caller advances.
 
     Args:
-        response_lag_s: how late the arm answers a velocity command (first-order).
+        response_lag_s: how late the arm answers a velocity command.
     """
 
     def __init__(self, response_lag_s: float) -> None:
         self._response_lag_s = response_lag_s
         self._T_reference = np.eye(4)
-        self._T_delayed = np.eye(4)
         self._T_target = np.eye(4)
         self._remaining_s = 0.0
+        self._time_s = 0.0
+        self._trail: deque[tuple[float, NDArray[np.float64]]] = deque([(0.0, np.eye(4))])
 
     @property
     def T_base_target(self) -> NDArray[np.float64]:
@@ -38,8 +41,9 @@ class TargetReference:
 
     def reset(self, T_base_target: NDArray[np.float64]) -> None:
         """Stand still at a pose."""
-        self._T_reference = self._T_delayed = self._T_target = T_base_target
+        self._T_reference = self._T_target = T_base_target
         self._remaining_s = 0.0
+        self._trail = deque([(self._time_s, T_base_target)])
 
     def go(self, T_base_target: NDArray[np.float64], duration_s: float) -> None:
         """Walk from where the reference is to a new target."""
@@ -65,15 +69,26 @@ class TargetReference:
                 self._T_reference = self._T_target
             else:
                 self._T_reference = _moved(self._T_reference, twist * dt_s)
-        error = np.concatenate(pose_error(self._T_reference, self._T_delayed))
-        lag_s = self._response_lag_s
-        share = 1.0 if lag_s <= 0.0 else 1.0 - float(np.exp(-dt_s / lag_s))
-        self._T_delayed = _moved(self._T_delayed, error * share)
+        self._time_s += dt_s
+        self._trail.append((self._time_s, self._T_reference))
+        while len(self._trail) > 2 and self._trail[1][0] <= self._time_s - self._response_lag_s:
+            self._trail.popleft()
         return twist
 
     def feedback_error(self, T_base_measured: NDArray[np.float64]) -> NDArray[np.float64]:
         """Delayed reference minus measured pose: (6,) [m] and [rad], base frame."""
-        return np.concatenate(pose_error(self._T_delayed, T_base_measured))
+        return np.concatenate(pose_error(self._delayed(), T_base_measured))
+
+    def _delayed(self) -> NDArray[np.float64]:
+        wanted_s = self._time_s - self._response_lag_s
+        (early_s, T_early), (late_s, T_late) = (
+            self._trail[0],
+            self._trail[min(1, len(self._trail) - 1)],
+        )
+        if late_s <= early_s:
+            return T_late
+        share = float(np.clip((wanted_s - early_s) / (late_s - early_s), 0.0, 1.0))
+        return _moved(T_early, share * np.concatenate(pose_error(T_late, T_early)))
 
 
 def pose_error(

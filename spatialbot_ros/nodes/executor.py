@@ -67,7 +67,7 @@ class ExecutorParameters:
     )
     feedback_gain: float = parameter(8.0, "feedback on the target [1/s]", low=0.5, high=20.0)
     response_lag_s: float = parameter(
-        0.07, "how late the arm answers a velocity command [s]", low=0.0, high=0.3
+        0.065, "how late the arm answers a velocity command [s]", low=0.0, high=0.3
     )
     speed_factor: float = parameter(
         1.0, "share of the safety file's step and speed limits", low=0.05, high=1.0
