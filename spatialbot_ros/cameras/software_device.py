@@ -22,16 +22,19 @@ class SoftwareDevice:
     The device clock ticks one period a frame. It has to be regular, not true: librealsense
     pairs images by it and lets pairs fall apart after a jump, as when a simulation pauses;
     the true stamp of a frame is kept outside, where it stays exact.
+
+    Attributes:
+        device: the librealsense device.
     """
 
     def __init__(self, description: SensorDescription) -> None:
         self._period_ms = _MS_PER_S / description.rate_hz
         self._num_pushed = 0
-        self._device = rs.software_device()
-        self._device.register_info(rs.camera_info.name, description.name)
-        self._device.register_info(rs.camera_info.serial_number, description.serial_no)
-        self._depth_sensor = self._device.add_sensor("Stereo Module")
-        self._color_sensor = self._device.add_sensor("RGB Camera")
+        self.device = rs.software_device()
+        self.device.register_info(rs.camera_info.name, description.name)
+        self.device.register_info(rs.camera_info.serial_number, description.serial_no)
+        self._depth_sensor = self.device.add_sensor("Stereo Module")
+        self._color_sensor = self.device.add_sensor("RGB Camera")
         rate_hz = max(1, round(description.rate_hz))
         self._depth_profile = _add_stream(
             self._depth_sensor, rs.stream.depth, rs.format.z16, 2, description.depth, rate_hz
@@ -47,7 +50,7 @@ class SoftwareDevice:
         extrinsics.rotation = np.eye(3).ravel().tolist()
         extrinsics.translation = list(description.depth_to_color_translation_m)
         self._depth_profile.register_extrinsics_to(self._color_profile, extrinsics)
-        self._device.create_matcher(rs.matchers.dlr_c)
+        self.device.create_matcher(rs.matchers.dlr_c)
         self._streaming = False
 
     def start(self, syncer: rs.syncer) -> None:

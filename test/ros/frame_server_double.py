@@ -55,6 +55,7 @@ class FrameServerDouble:
         self.port = self._listener.getsockname()[1]
         self._client: socket.socket | None = None
         self._next_number = 1
+        self._serving = threading.Event()
         self._streaming = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -81,27 +82,32 @@ class FrameServerDouble:
         self.acknowledged.append(decode_ack(data))
         return self.acknowledged[-1]
 
-    def stream(self, interval_s: float = 0.02) -> None:
-        """Accept and send frames from a thread until closed, a frame per acknowledgement."""
-        self._streaming.set()
-        self._thread = threading.Thread(target=self._stream, args=(interval_s,), daemon=True)
+    def serve(self, interval_s: float = 0.005) -> None:
+        """Accept cameras from a thread until closed; frames flow once `stream` was called."""
+        self._serving.set()
+        self._thread = threading.Thread(target=self._serve, args=(interval_s,), daemon=True)
         self._thread.start()
 
-    def _stream(self, interval_s: float) -> None:
+    def stream(self) -> None:
+        """Let frames flow, one after each acknowledgement."""
+        self._streaming.set()
+
+    def _serve(self, interval_s: float) -> None:
         pause = threading.Event()
-        while self._streaming.is_set():
+        while self._serving.is_set():
             try:
                 self.accept(0.2)
-                while self._streaming.is_set():
-                    self.send(make_frame(self._next_number))
-                    self.receive_ack()
-                    self._next_number += 1
-                    pause.wait(interval_s)
+                while self._serving.is_set():
+                    if self._streaming.wait(0.05):
+                        self.send(make_frame(self._next_number))
+                        self.receive_ack()
+                        self._next_number += 1
+                        pause.wait(interval_s)
             except OSError:
                 continue
 
     def close(self) -> None:
-        self._streaming.clear()
+        self._serving.clear()
         if self._client is not None:
             with contextlib.suppress(OSError):
                 self._client.shutdown(socket.SHUT_RDWR)
