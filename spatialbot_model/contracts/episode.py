@@ -117,6 +117,8 @@ class EpisodeMetadata:
         start_ns, stop_ns: ROS time; `stop_ns` is None in an episode that was not closed.
         counts: messages written, per topic.
         drops: messages known to be lost (queue full, or lost in the middleware), per topic.
+        backwards: messages stamped before their predecessor, per topic; readers sort by stamp,
+            so that only the writer can see them.
 
     Raises:
         RecordingError: a value that no writer of this schema would leave.
@@ -135,6 +137,7 @@ class EpisodeMetadata:
     stop_ns: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     drops: Mapping[str, int] = field(default_factory=dict)
+    backwards: Mapping[str, int] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -160,7 +163,7 @@ class EpisodeMetadata:
                 f"episode metadata: it stops at {self.stop_ns} ns, before its start at"
                 f" {self.start_ns} ns"
             )
-        for name in ("counts", "drops"):
+        for name in ("counts", "drops", "backwards"):
             table = getattr(self, name)
             if not isinstance(table, Mapping) or not all(
                 isinstance(topic, str) and _is_count(n) for topic, n in table.items()
@@ -188,6 +191,7 @@ class EpisodeMetadata:
         stop_ns: int,
         counts: Mapping[str, int],
         drops: Mapping[str, int],
+        backwards: Mapping[str, int],
     ) -> "EpisodeMetadata":
         """The metadata of the finished episode."""
         return replace(
@@ -198,6 +202,7 @@ class EpisodeMetadata:
             stop_ns=max(stop_ns, self.start_ns),
             counts=dict(counts),
             drops={topic: n for topic, n in drops.items() if n},
+            backwards=dict(backwards),
         )
 
     def to_mapping(self) -> dict[str, Any]:

@@ -68,6 +68,8 @@ class EpisodeWriter:
         self._changed = threading.Condition()
         self._counts: Counter[str] = Counter()
         self._drops: Counter[str] = Counter()
+        self._backwards: Counter[str] = Counter()
+        self._last_ns: dict[str, int] = {}
         self._num_bytes = 0
         self._unchecked_bytes = 0
         self._ending = False
@@ -161,6 +163,9 @@ class EpisodeWriter:
             self._queue.append((topic, log_time_ns, data))
             self._queued_bytes += len(data)
             self._counts[topic] += 1
+            if log_time_ns < self._last_ns.get(topic, log_time_ns):
+                self._backwards[topic] += 1
+            self._last_ns[topic] = log_time_ns
             self._changed.notify()
         return True
 
@@ -184,7 +189,12 @@ class EpisodeWriter:
         if self._error:
             reason = f"{reason}; {self._error}" if reason else self._error
         self._metadata = self._metadata.closed(
-            label=label, reason=reason, stop_ns=stop_ns, counts=self._counts, drops=self._drops
+            label=label,
+            reason=reason,
+            stop_ns=stop_ns,
+            counts=self._counts,
+            drops=self._drops,
+            backwards=self._backwards,
         )
         try:
             write_sidecar(self.folder, self._metadata)
