@@ -7,13 +7,15 @@ one. Points answer as the depth tool does (`contracts.depth_tool`), regions as o
 
 from dataclasses import dataclass
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 from spatialbot_msgs.srv import DepthQuery
 
 from spatialbot_model.contracts.depth_stats import describe_region
-from spatialbot_model.contracts.depth_tool import lookup_depth
+from spatialbot_model.contracts.depth_tool import check_depth_image, lookup_depth
 from spatialbot_model.contracts.errors import ConfigurationError, DepthQueryError
 from spatialbot_ros.depth_ring import DepthRing
 from spatialbot_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
@@ -26,6 +28,7 @@ SERVICE = "/depth_query"
 
 _ENCODINGS = ("16UC1", "mono16")
 _LOG_PERIOD_S = 5.0
+_DIAGNOSTICS_PERIOD_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,14 @@ class DepthServiceNode(Node):
     def __init__(self) -> None:
         super().__init__("depth_service")
         self._ring = DepthRing(declare(self, DepthServiceParameters).history_length)
+        self._counts = {"images": 0, "ignored images": 0, "answers": 0, "refused questions": 0}
+        self._trouble = ""
         self.create_subscription(Image, DEPTH_TOPIC, self._on_depth, qos_profile_sensor_data)
         self.create_service(DepthQuery, SERVICE, self._on_query)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # wall time: diagnostics matter most when the simulation, and with it ROS time, stands
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)
 
     def _on_depth(self, message: Image) -> None:
         try:
@@ -53,22 +62,42 @@ class DepthServiceNode(Node):
                     f"expected encoding 16UC1 (millimetres), got {message.encoding!r}"
                 )
             depth_mm = msg_to_image(message)
-        except ConfigurationError as error:
-            self.get_logger().error(
-                f"ignoring {DEPTH_TOPIC}: {error}", throttle_duration_sec=_LOG_PERIOD_S
-            )
+            check_depth_image(depth_mm)
+        except (ConfigurationError, DepthQueryError) as error:
+            self._counts["ignored images"] += 1
+            self._trouble = f"ignoring {DEPTH_TOPIC}: {error}"
+            self.get_logger().error(self._trouble, throttle_duration_sec=_LOG_PERIOD_S)
             return
+        self._counts["images"] += 1
+        self._trouble = ""
         self._ring.push(stamp_to_ns(message.header.stamp), depth_mm)
 
     def _on_query(
         self, request: DepthQuery.Request, response: DepthQuery.Response
     ) -> DepthQuery.Response:
         try:
-            return self._answer(request)
+            response = self._answer(request)
         except DepthQueryError as error:
+            self._counts["refused questions"] += 1
             response.success = False
-            response.message = str(error)
+            response.message = f"{error} ({self._trouble})" if self._trouble else str(error)
             return response
+        self._counts["answers"] += 1
+        return response
+
+    def _publish_diagnostics(self) -> None:
+        status = DiagnosticStatus(name="depth_service: images", level=DiagnosticStatus.OK)
+        status.message = "answering"
+        if self._trouble or not len(self._ring):
+            status.level = DiagnosticStatus.WARN
+            status.message = self._trouble or f"no image on {DEPTH_TOPIC} yet"
+        values: dict[str, int] = {"images held": len(self._ring), **self._counts}
+        if len(self._ring):
+            values["newest stamp [ns]"] = self._ring.find().stamp_ns
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
 
     def _answer(self, request: DepthQuery.Request) -> DepthQuery.Response:
         if len(request.x) != len(request.y):

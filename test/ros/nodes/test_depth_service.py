@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -25,6 +26,29 @@ DOMAIN_ID = os.environ.get("ROS_DOMAIN_ID", "31")
 TIMEOUT_S = 60.0
 HISTORY_LENGTH = 3
 FIRST_NS = 1_000_000_000
+
+
+class Diagnostics:
+    """Collects what the depth services say on /diagnostics."""
+
+    def __init__(self, node: Node, executor: SingleThreadedExecutor) -> None:
+        self._executor = executor
+        self._statuses: list[DiagnosticStatus] = []
+        node.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda m: self._statuses.extend(m.status), 10
+        )
+
+    def wait_for(self, level: bytes, text: str) -> dict[str, str]:
+        """Values of the next status of this level whose message holds the text."""
+        self._statuses.clear()
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            self._executor.spin_once(timeout_sec=1.0)
+            for status in self._statuses:
+                if status.level == level and text in status.message:
+                    assert status.name == "depth_service: images"
+                    return {value.key: value.value for value in status.values}
+        raise AssertionError(f"no such status came, only {self._statuses}")
 
 
 class Caller:
@@ -214,15 +238,23 @@ def test_images_that_are_no_depth_are_ignored_and_the_node_lives_on_and_ends(
 ) -> None:
     with depth_service("_own") as process:
         caller = Caller(*ros, "_own")
+        diagnostics = Diagnostics(*ros)
+        assert diagnostics.wait_for(DiagnosticStatus.WARN, "no image on")["images held"] == "0"
         caller.publish_until_held(FIRST_NS, np.full((6, 8), 66, np.uint16))
         wrong_ns, after_ns = FIRST_NS + 10, FIRST_NS + 20
         color = image_to_msg(np.zeros((6, 8, 3), np.uint8), "rgb8", "camera", wrong_ns)
         metres = image_to_msg(np.ones((6, 8), np.float32), "32FC1", "camera", wrong_ns)
         cut = image_to_msg(np.ones((6, 8), np.uint16), "16UC1", "camera", wrong_ns)
         cut.data = cut.data[:10]
-        for message in (color, metres, cut):
+        empty = Image(encoding="16UC1")
+        for message in (color, metres, cut, empty):
             caller.publish(message)
         # one publisher is one ordered stream: once this one is held, the others were looked at
+        trouble = diagnostics.wait_for(DiagnosticStatus.WARN, "ignoring")
+        assert trouble["images held"] == "1"
+        assert int(trouble["ignored images"]) >= 1
+        refused = caller.ask(wrong_ns, x=[0.5], y=[0.5])
+        assert "ignoring" in refused.message
         caller.publish_until_held(after_ns, np.full((6, 8), 77, np.uint16))
         assert not caller.ask(wrong_ns, x=[0.5], y=[0.5]).success
         assert list(caller.ask(after_ns, x=[0.5], y=[0.5]).depth) == [77]
