@@ -279,7 +279,8 @@ class SafetyEnvelope:
 
 def _shorten(vector: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
     """The same object when short enough, else a shorter vector of the same direction."""
-    length = float(np.linalg.norm(vector))
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(vector))
     # one part in 1e9 of slack keeps a step of exactly the limit from counting as clamped
     return vector if length <= limit * (1.0 + 1e-9) else vector * (limit / length)
 
