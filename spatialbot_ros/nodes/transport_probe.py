@@ -26,7 +26,7 @@ TOPICS = {
     "/spatialbot/bench/color": ("rgb8", np.zeros((480, 640, 3), np.uint8)),
     "/spatialbot/bench/depth": ("16UC1", np.zeros((480, 640), np.uint16)),
 }
-NUM_WARM_UP = 30
+NUM_WARM_UP = 15
 _MATCH_TIMEOUT_S = 20.0
 _DRAIN_S = 0.5
 

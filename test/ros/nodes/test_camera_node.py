@@ -1,0 +1,273 @@
+"""The camera node as a process of its own, over real DDS, against a doubled simulator."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from frame_server_double import COLOR, DESCRIPTION, PERIOD_NS, FrameServerDouble
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
+
+from spatialbot_model.contracts.depth_codec import decode_depth
+from spatialbot_model.contracts.frame_link import FRAME_PORT
+from spatialbot_model.contracts.resources import find_resource
+from spatialbot_ros.configuration import load_cell
+from spatialbot_ros.nodes.conversions import msg_to_intrinsics, stamp_to_ns
+from spatialbot_ros.nodes.images import msg_to_image
+from spatialbot_ros.nodes.static_transforms import StaticTransformListener
+
+ADDRESS = "127.0.0.83"
+DOMAIN_ID = os.environ.get("ROS_DOMAIN_ID", "34")
+TIMEOUT_S = 20.0
+COLOR_TOPIC = "/camera/camera/color/image_raw"
+ALIGNED_TOPIC = "/camera/camera/aligned_depth_to_color/image_raw"
+ENCODED_TOPIC = "/camera/camera/depth_encoded/image_raw"
+INFO_TOPIC = "/camera/camera/color/camera_info"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ros_environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", DOMAIN_ID)
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(find_resource("config/fastdds.xml")))
+        yield
+
+
+class CameraProcess:
+    """`camera_node` with its standard error read line by line."""
+
+    def __init__(self, **parameters: Any) -> None:
+        parameters = {"camera": "simulated", "address": ADDRESS, **parameters}
+        arguments = [part for k, v in parameters.items() for part in ("-p", f"{k}:={v}")]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "spatialbot_ros.nodes.camera", "--ros-args", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.lines.put(line)
+
+    def wait_for_line(self, *words: str) -> str:
+        """The next line that holds all words."""
+        while True:
+            line = self.lines.get(timeout=TIMEOUT_S)
+            if all(word in line for word in words):
+                return line
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(TIMEOUT_S)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(TIMEOUT_S)
+            finally:
+                self.process.kill()
+        self.process.stderr.close()
+
+
+class Listener:
+    """A node that keeps what it receives, by topic."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = Node("listener", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.received: dict[str, list[Any]] = defaultdict(list)
+
+    def listen(self, message_type: type, topic: str) -> list[Any]:
+        kept = self.received[topic]
+        self.node.create_subscription(message_type, topic, kept.append, 10)
+        return kept
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        clock = self.node.get_clock()
+        deadline = clock.now().nanoseconds + int(TIMEOUT_S * 1e9)
+        while not condition():
+            assert clock.now().nanoseconds < deadline, "the condition did not come true in time"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    made = Listener()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., CameraProcess]]:
+    processes: list[CameraProcess] = []
+
+    def start_process(**parameters: Any) -> CameraProcess:
+        processes.append(CameraProcess(**parameters))
+        return processes[-1]
+
+    yield start_process
+    for process in processes:
+        process.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[], FrameServerDouble]]:
+    servers: list[FrameServerDouble] = []
+
+    def start_server() -> FrameServerDouble:
+        servers.append(FrameServerDouble(ADDRESS, port=FRAME_PORT))
+        servers[-1].serve(interval_s=0.03)
+        servers[-1].stream()
+        return servers[-1]
+
+    yield start_server
+    for server in servers:
+        server.close()
+
+
+def test_topics_frames_qos_and_calibration(start, serve, listener: Listener) -> None:
+    serve()
+    # /clock never comes: the camera must not wait for it
+    process = start(use_sim_time=True, diagnostics_period=0.2)
+    transforms = StaticTransformListener(listener.node)
+    images = {
+        topic: listener.listen(Image, topic)
+        for topic in (COLOR_TOPIC, ALIGNED_TOPIC, ENCODED_TOPIC)
+    }
+    infos = listener.listen(CameraInfo, INFO_TOPIC)
+    reports = listener.listen(DiagnosticArray, "/diagnostics")
+
+    def complete() -> bool:
+        by_topic = (*images.values(), infos)
+        stamps = [{stamp_to_ns(m.header.stamp) for m in kept} for kept in by_topic]
+        return len(set.intersection(*stamps)) >= 3
+
+    listener.until(complete)
+    color, aligned, encoded = (
+        {stamp_to_ns(m.header.stamp): m for m in images[topic]} for topic in images
+    )
+    stamp_ns = max(set(color) & set(aligned) & set(encoded))
+    assert stamp_ns % PERIOD_NS == 0
+    pixels = msg_to_image(color[stamp_ns])
+    assert (color[stamp_ns].encoding, pixels.shape) == ("rgb8", (480, 640, 3))
+    assert pixels[0, 0, 0] == stamp_ns // PERIOD_NS % 256
+    aligned_mm = msg_to_image(aligned[stamp_ns])
+    assert aligned[stamp_ns].encoding == "16UC1"
+    assert aligned_mm[240, 320] == 800
+    np.testing.assert_array_equal(decode_depth(msg_to_image(encoded[stamp_ns])), aligned_mm)
+    for message in (color[stamp_ns], aligned[stamp_ns], encoded[stamp_ns], infos[0]):
+        assert message.header.frame_id == "camera_color_optical_frame"
+    assert msg_to_intrinsics(infos[0]) == COLOR
+
+    (publisher,) = listener.node.get_publishers_info_by_topic(COLOR_TOPIC)
+    assert (publisher.node_name, publisher.node_namespace) == ("camera", "/camera")
+    assert publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+
+    def streaming() -> bool:
+        return bool(reports) and reports[-1].status[0].message == "streaming"
+
+    listener.until(streaming)
+    status = reports[-1].status[0]
+    values = {pair.key: pair.value for pair in status.values}
+    assert (status.level, status.hardware_id) == (DiagnosticStatus.OK, DESCRIPTION.serial_no)
+    assert values["lost frames"] == "0"
+    assert values["rate [Hz]"] == "15.00"
+
+    listener.until(lambda: transforms.lookup("fr3_link0", "camera_color_optical_frame") is not None)
+    camera = load_cell().camera
+    np.testing.assert_allclose(
+        transforms.lookup("fr3_link0", "camera_color_optical_frame"), camera.T_base_color, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        transforms.lookup("fr3_link0", "camera_depth_optical_frame"), camera.T_base_depth, atol=1e-6
+    )
+    assert process.interrupt() == 0
+
+
+def test_without_a_simulator_it_says_so_and_resumes_whenever_one_comes(
+    start, serve, listener: Listener
+) -> None:
+    process = start(reconnect_timeout=0.5)
+    images = listener.listen(Image, COLOR_TOPIC)
+    for pause in ("0.25 s", "0.5 s", "0.5 s"):
+        line = process.wait_for_line("no simulated camera", f"{ADDRESS}:{FRAME_PORT}")
+        assert f"Next attempt in {pause}" in line
+    assert not images
+
+    server = serve()
+    process.wait_for_line(DESCRIPTION.name, DESCRIPTION.serial_no)
+    listener.until(lambda: bool(images))
+
+    server.close()
+    process.wait_for_line("lost the simulated camera", f"{ADDRESS}:{FRAME_PORT}")
+    serve()
+    process.wait_for_line(DESCRIPTION.name)
+    images.clear()
+    listener.until(lambda: bool(images))
+    assert process.interrupt() == 0
+
+
+def test_an_interrupt_ends_it_while_it_looks_for_hardware(start) -> None:
+    process = start(camera="realsense", serial_no="_123456", reconnect_timeout=60.0)
+    line = process.wait_for_line("not found")
+    assert "'123456'" in line
+    assert "devices present" in line
+    assert process.interrupt() == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"wait_for_device_timeout": 0.0}, ("gave up", ADDRESS)),
+        ({"camera": "webcam"}, ("unknown camera 'webcam'", "realsense, simulated")),
+        ({"depth_module.depth_profile": "vga"}, ("'vga'", "640x480x30")),
+        ({"depth_encoding": "jet"}, ("'jet'", "release, paper, uint24")),
+        ({"cell_file": "/nowhere/cell.yaml"}, ("/nowhere/cell.yaml",)),
+    ],
+)
+def test_what_cannot_work_ends_with_one_clear_line(start, parameters, words) -> None:
+    process = start(**parameters)
+    process.wait_for_line("error: ", *words)
+    assert process.process.wait(TIMEOUT_S) == 1
+
+
+def test_late_listeners_get_the_frames_of_the_camera(start, serve, listener: Listener) -> None:
+    serve()
+    process = start(publish_base_tf=False)
+    process.wait_for_line(DESCRIPTION.name)
+    kept: list[Any] = []
+    latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    listener.node.create_subscription(TFMessage, "/tf_static", kept.append, latched)
+    listener.until(lambda: bool(kept))
+    children = {t.child_frame_id: t.header.frame_id for t in kept[-1].transforms}
+    assert children == {
+        "camera_depth_frame": "camera_link",
+        "camera_depth_optical_frame": "camera_depth_frame",
+        "camera_color_frame": "camera_link",
+        "camera_color_optical_frame": "camera_color_frame",
+    }
