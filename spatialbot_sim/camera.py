@@ -1,0 +1,126 @@
+"""The simulated sensor: colour and raw depth of a world, each from its own viewpoint.
+
+A `SensorRenderer` owns an OpenGL context: it is opened, used and closed in one thread.
+"""
+
+import os
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.cell import CameraMount
+from spatialbot_model.contracts.errors import MissingDependencyError, SimulationError
+from spatialbot_model.contracts.types import CameraIntrinsics
+from spatialbot_sim.world import COLOR_CAMERA, DEPTH_CAMERA, DRAWN_GROUP, HIDDEN_GROUP, World
+
+_MAX_GEOMS = 400
+
+
+class SensorRenderer:
+    """Renders a world with the two calibrated cameras of the cell."""
+
+    def __init__(self, mount: CameraMount) -> None:
+        self._mount = mount
+        self._gl: Any = None
+        self._world: World | None = None
+        self._context: mujoco.MjrContext | None = None
+        self._scene: mujoco.MjvScene | None = None
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        self._option.geomgroup[DRAWN_GROUP] = 1
+        self._option.geomgroup[HIDDEN_GROUP] = 0
+
+    def open(self, world: World) -> None:
+        """Make the OpenGL context and upload the world.
+
+        Raises:
+            MissingDependencyError: no EGL (or OSMesa) on this machine.
+        """
+        if self._gl is None:
+            self._gl = _make_gl_context(
+                max(self._mount.color.width, self._mount.depth.width),
+                max(self._mount.color.height, self._mount.depth.height),
+            )
+            self._gl.make_current()
+        self.use(world)
+
+    def use(self, world: World) -> None:
+        """Show another world; needed after every reset."""
+        if self._gl is None:
+            raise SimulationError("the renderer is not open; call open() in the rendering thread")
+        if self._context is not None:
+            self._context.free()
+        self._world = world
+        self._scene = mujoco.MjvScene(world.model, maxgeom=_MAX_GEOMS)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._scene.flags[flag] = 0
+        self._context = mujoco.MjrContext(world.model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        # the far plane is 0: keeps the precision of a reversed z buffer, see render_depth_m
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+
+    def render_color(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB from the colour viewpoint."""
+        color = np.empty((self._mount.color.height, self._mount.color.width, 3), np.uint8)
+        self._render(COLOR_CAMERA, self._mount.color, color, None)
+        return color[::-1]
+
+    def render_depth_m(self) -> NDArray[np.float32]:
+        """(H, W) float32 exact z-depth [m] from the depth viewpoint; large where nothing is."""
+        raw = np.empty((self._mount.depth.height, self._mount.depth.width), np.float32)
+        self._render(DEPTH_CAMERA, self._mount.depth, None, raw)
+        assert self._world is not None
+        model = self._world.model
+        near_m = model.vis.map.znear * model.stat.extent
+        far_m = model.vis.map.zfar * model.stat.extent
+        # MuJoCo's z buffer is reversed: 1 is near, 0 is far
+        return np.float32(near_m * far_m) / (
+            np.float32(near_m) + raw[::-1] * np.float32(far_m - near_m)
+        )
+
+    def close(self) -> None:
+        """Free the OpenGL context; allowed more than once."""
+        if self._context is not None:
+            self._context.free()
+            self._context = None
+        if self._gl is not None:
+            self._gl.free()
+            self._gl = None
+        self._world = self._scene = None
+
+    def _render(
+        self,
+        camera_name: str,
+        intrinsics: CameraIntrinsics,
+        rgb: NDArray[np.uint8] | None,
+        depth: NDArray[np.float32] | None,
+    ) -> None:
+        if self._world is None or self._scene is None or self._context is None:
+            raise SimulationError("the renderer is not open; call open() in the rendering thread")
+        model, data = self._world.model, self._world.data
+        camera = mujoco.MjvCamera()
+        camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        camera.fixedcamid = model.camera(camera_name).id
+        mujoco.mjv_updateScene(
+            model, data, self._option, None, camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+        )
+        viewport = mujoco.MjrRect(0, 0, intrinsics.width, intrinsics.height)
+        mujoco.mjr_render(viewport, self._scene, self._context)
+        mujoco.mjr_readPixels(rgb, depth, viewport, self._context)
+
+
+def _make_gl_context(width: int, height: int) -> Any:
+    backend = os.environ.get("MUJOCO_GL", "egl").lower()
+    try:
+        if backend == "osmesa":
+            from mujoco.osmesa import GLContext
+        else:
+            from mujoco.egl import GLContext
+        return GLContext(width, height)
+    except (ImportError, AttributeError, RuntimeError, OSError) as error:
+        raise MissingDependencyError(
+            f"no off-screen OpenGL ({backend}): {error}. Install libegl1, libegl-mesa0 and"
+            " libgl1-mesa-dri, or libosmesa6 with MUJOCO_GL=osmesa."
+        ) from error
