@@ -19,7 +19,8 @@ from spatialbot_model.contracts.episode import (
 )
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_ros.episodes.metadata_file import read_sidecar
-from spatialbot_ros.episodes.reader import EpisodeReader, image_of
+from spatialbot_ros.episodes.reader import EpisodeReader
+from spatialbot_ros.message_fields import image_of, stamp_ns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,13 @@ class _Scan:
             self._faults[topic, "two images with one stamp"] += 1
 
     def _check_message(self, topic: str, stamp_ns: int, message: Any) -> None:
-        if EPISODE_TOPICS[topic].has_header and _ns(message.header.stamp) != stamp_ns:
+        if EPISODE_TOPICS[topic].has_header and stamp_ns_of(message.header.stamp) != stamp_ns:
             self._faults[topic, "log time is not the header's stamp"] += 1
         if topic in self.frame_stamps:
             image_of(message)
             self.frame_stamps[topic].add(stamp_ns)
         elif topic == ACTION_TOPIC:
-            observed_ns = _ns(message.observation_stamp)
+            observed_ns = stamp_ns_of(message.observation_stamp)
             self.actions.append((observed_ns, message.source, message.action_spec_id))
 
 
@@ -163,7 +164,3 @@ def _action_problems(scan: _Scan, spec_id: str) -> list[str]:
             f"{ACTION_TOPIC}: {lost} actions were computed from a frame that is not in the bag"
         )
     return problems
-
-
-def _ns(stamp: Any) -> int:
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -22,11 +22,9 @@ from spatialbot_model.contracts.episode import (
 )
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.frame_tree import FrameTree
-from spatialbot_model.contracts.transforms import compose, quaternion_to_matrix
 from spatialbot_model.contracts.types import BASE_FRAME, CameraIntrinsics
 from spatialbot_ros.episodes.metadata_file import read_sidecar
-
-_PIXELS = {"rgb8": (np.dtype(np.uint8), 3), "16UC1": (np.dtype("<u2"), 1)}
+from spatialbot_ros.message_fields import image_of, intrinsics_of, transform_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +136,7 @@ class EpisodeReader:
             RecordingError: the episode holds no camera_info.
         """
         for _, _, info in self.messages(COLOR_INFO_TOPIC):
-            k, d = info.k, tuple(float(v) for v in info.d) or (0.0,) * 5
-            return CameraIntrinsics(
-                width=int(info.width),
-                height=int(info.height),
-                fx_px=float(k[0]),
-                fy_px=float(k[4]),
-                cx_px=float(k[2]),
-                cy_px=float(k[5]),
-                distortion=d,
-            )
+            return intrinsics_of(info)
         raise RecordingError(f"{self.folder} holds no message of {COLOR_INFO_TOPIC}")
 
     def T_base_camera(self) -> NDArray[np.float64] | None:
@@ -155,8 +144,7 @@ class EpisodeReader:
         tree = FrameTree()
         for _, _, message in self.messages(STATIC_TF_TOPIC):
             for entry in message.transforms:
-                q, t = entry.transform.rotation, entry.transform.translation
-                T = compose(quaternion_to_matrix([q.x, q.y, q.z, q.w]), [t.x, t.y, t.z])
+                T = transform_of(entry.transform)
                 tree.set(entry.header.frame_id, entry.child_frame_id, T)
         for _, _, info in self.messages(COLOR_INFO_TOPIC):
             return tree.lookup(BASE_FRAME, info.header.frame_id)
@@ -193,31 +181,6 @@ class EpisodeReader:
         if self._reader is None:
             raise RecordingError(f"episode {self.folder} is not open; use `with EpisodeReader(..)`")
         return self._reader
-
-
-def image_of(message: Any) -> NDArray[Any]:
-    """Array of a decoded sensor_msgs/Image in one of the contract's encodings, no copy.
-
-    Raises:
-        RecordingError: another encoding, or sizes that do not fit.
-    """
-    if message.encoding not in _PIXELS or message.is_bigendian:
-        raise RecordingError(
-            f"a recorded image has encoding {message.encoding!r} (big-endian:"
-            f" {bool(message.is_bigendian)}); expected little-endian {' or '.join(_PIXELS)}"
-        )
-    dtype, channels = _PIXELS[message.encoding]
-    row_bytes = message.width * channels * dtype.itemsize
-    if message.step != row_bytes or len(message.data) != row_bytes * message.height:
-        raise RecordingError(
-            f"a recorded {message.encoding} image of {message.width}x{message.height} has step"
-            f" {message.step} and {len(message.data)} bytes; expected {row_bytes} and"
-            f" {row_bytes * message.height}"
-        )
-    shape = (message.height, message.width) + ((channels,) if channels > 1 else ())
-    image = np.frombuffer(message.data, dtype).reshape(shape)
-    image.flags.writeable = False
-    return image
 
 
 def _series(stamps: list[int], values: list[Any], names: tuple[str, ...]) -> Series:

@@ -15,18 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.task import Future
-from sensor_msgs.msg import CameraInfo, Image, JointState
-from spatialbot_msgs.msg import DeltaAction, ExecutorState, GripperState, PolicyStep, SafetyEvent
 from spatialbot_msgs.srv import StartEpisode, StopEpisode
-from std_msgs.msg import String
-from tf2_msgs.msg import TFMessage
 
 from spatialbot_model.contracts.episode import (
     EPISODE_TOPICS,
@@ -39,18 +34,12 @@ from spatialbot_model.contracts.episode import (
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_ros.configuration import load_action_spec
 from spatialbot_ros.episodes.writer import EpisodeWriter
+from spatialbot_ros.nodes.episode_types import EPISODE_TYPES
 from spatialbot_ros.nodes.parameters import declare, parameter
 from spatialbot_ros.nodes.raw_messages import matching_qos, peek_stamp_ns
 from spatialbot_ros.nodes.recorder_diagnostics import diagnostics_msg
 from spatialbot_ros.nodes.runtime import run_node
 
-_TYPES = {
-    f"{t.__module__.split('.')[0]}/msg/{t.__name__}": t
-    for t in (
-        *(CameraInfo, Image, JointState, PoseStamped, String, TFMessage),
-        *(DeltaAction, ExecutorState, GripperState, PolicyStep, SafetyEvent),
-    )
-}
 _IMAGE_DEPTH = 15
 _OTHER_DEPTH = 100
 _POLL_S = 0.02
@@ -224,7 +213,7 @@ class RecorderNode(Node):
             )
             self._episode_subscriptions.append(
                 self.create_subscription(
-                    _TYPES[topic.ros_type],
+                    EPISODE_TYPES[topic.ros_type],
                     topic.name,
                     self._recorder_of(topic),
                     qos,

@@ -1,0 +1,194 @@
+"""One picture of an episode: first and last image, depth, the gripper's path."""
+
+import textwrap
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.errors import MissingDependencyError, RecordingError
+from spatialbot_model.contracts.transforms import invert, transform_points
+from spatialbot_ros.episodes.reader import EpisodeReader, Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PICTURE_SIZE_PX = (1600, 1240)
+_DPI = 100
+_INK = "#22262b"
+_GREY = "#6b7480"
+_LABEL_COLORS = {"success": "#1f8a4c", "failure": "#c0392b", "unknown": _GREY}
+_AXIS_COLORS = ("#d1495b", "#2e8b57", "#2f6fb3")
+_PATH_COLORMAP = "plasma"
+
+
+def draw_overview(reader: EpisodeReader, path: Path) -> None:
+    """Write the picture of an open episode, `PICTURE_SIZE_PX` wide and high.
+
+    Raises:
+        RecordingError: it holds no colour image, depth image or camera_info.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the overview needs matplotlib; install it with `pip install 'spatialbot_ros[viewer]'`"
+        ) from error
+    first, last = _ends(reader.color_frames(), reader.folder, "colour")
+    _, (depth_ns, depth_mm) = _ends(reader.depth_frames(), reader.folder, "depth")
+    route = reader.gripper_path()
+    start_ns = reader.metadata.start_ns
+
+    width_px, height_px = PICTURE_SIZE_PX
+    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        2, 2, left=0.025, right=0.975, top=0.885, bottom=0.065, wspace=0.06, hspace=0.13
+    )
+    _write_title(figure, reader)
+    axes = figure.add_subplot(grid[0, 0])
+    _show_image(axes, first[1], f"First image, {(first[0] - start_ns) / 1e9:.1f} s")
+    axes = figure.add_subplot(grid[0, 1])
+    title = f"Last image, {(last[0] - start_ns) / 1e9:.1f} s"
+    _show_image(axes, last[1], title)
+    points_px = _project_path(reader, route, last[1].shape)
+    if points_px is not None:
+        axes.set_title(f"{title}, with the path of the gripper", **_TITLE)
+        _draw_path(axes, points_px)
+    title = f"Aligned depth, {(depth_ns - start_ns) / 1e9:.1f} s"
+    _show_depth(figure, figure.add_subplot(grid[1, 0]), depth_mm, title)
+    _plot_position(figure.add_subplot(grid[1, 1]), route, reader.gripper_width(), start_ns)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=_DPI)
+
+
+_TITLE: dict[str, Any] = {"fontsize": 13, "loc": "left", "color": _INK}
+
+
+def _ends(frames: Any, folder: Path, kind: str) -> tuple[tuple[int, Any], tuple[int, Any]]:
+    first = next(frames, None)
+    if first is None:
+        raise RecordingError(f"{folder} holds no {kind} image; nothing can be drawn")
+    newest = deque(frames, maxlen=1)
+    return first, newest[0] if newest else first
+
+
+def _write_title(figure: "Figure", reader: EpisodeReader) -> None:
+    metadata = reader.metadata
+    instruction = textwrap.shorten(metadata.instruction or "no instruction", 90)
+    figure.text(0.025, 0.957, f"“{instruction}”", fontsize=21, color=_INK, weight="bold")
+    label_color = _LABEL_COLORS[metadata.label]
+    figure.text(
+        0.025,
+        0.922,
+        metadata.label.upper(),
+        fontsize=13,
+        weight="bold",
+        color="white",
+        bbox={"boxstyle": "round,pad=0.35", "facecolor": label_color, "edgecolor": "none"},
+    )
+    facts = [metadata.task]
+    facts += [] if metadata.seed is None else [f"seed {metadata.seed}"]
+    facts += [] if metadata.duration_s is None else [f"{metadata.duration_s:.1f} s"]
+    facts += [textwrap.shorten(metadata.reason, 90)] if metadata.reason else []
+    figure.text(0.105, 0.922, "   ·   ".join(facts), fontsize=13, color=_GREY)
+
+
+def _show_image(axes: "Axes", image: NDArray[np.uint8], title: str) -> None:
+    axes.imshow(image, interpolation="lanczos")
+    axes.set_title(title, **_TITLE)
+    axes.set_axis_off()
+
+
+def _show_depth(figure: "Figure", axes: "Axes", depth_mm: NDArray[np.uint16], title: str) -> None:
+    depth_m = np.ma.masked_equal(depth_mm, 0) / 1000.0
+    valid = depth_m.compressed()
+    low, high = np.percentile(valid, [1, 99]) if valid.size else (0.0, 1.0)
+    from matplotlib import colormaps
+
+    colormap = colormaps["viridis_r"].with_extremes(bad="#20242a")
+    shown = axes.imshow(depth_m, cmap=colormap, vmin=low, vmax=max(high, low + 0.01))
+    axes.set_title(f"{title} (dark: no return)", **_TITLE)
+    axes.set_axis_off()
+    bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.015)
+    bar.set_label("depth [m]", fontsize=12, color=_INK)
+    bar.ax.tick_params(labelsize=11, colors=_INK)
+    bar.outline.set_visible(False)
+
+
+def _project_path(
+    reader: EpisodeReader, route: Series, shape: tuple[int, ...]
+) -> NDArray[np.float64] | None:
+    """(N, 2) pixels of the path in front of the camera, NaN outside; None without calibration."""
+    T_base_camera = reader.T_base_camera()
+    if T_base_camera is None or not len(route.values):
+        return None
+    points_m = transform_points(invert(T_base_camera), route.values)
+    points_m[points_m[:, 2] < 0.05] = np.nan
+    points_px = reader.intrinsics().project(points_m)
+    height, width = shape[:2]
+    inside = np.all((points_px >= 0) & (points_px <= [width - 1, height - 1]), axis=1)
+    points_px[~inside] = np.nan
+    return points_px
+
+
+def _draw_path(axes: "Axes", points_px: NDArray[np.float64]) -> None:
+    from matplotlib.collections import LineCollection
+
+    segments = np.stack([points_px[:-1], points_px[1:]], axis=1)
+    whole = ~np.isnan(segments).any(axis=(1, 2))
+    time = np.linspace(0.0, 1.0, len(segments))
+    axes.add_collection(LineCollection(segments[whole], colors="white", linewidths=5.0, alpha=0.75))
+    line = LineCollection(segments[whole], cmap=_PATH_COLORMAP, linewidths=2.6)
+    line.set_array(time[whole])
+    line.set_clim(0.0, 1.0)
+    axes.add_collection(line)
+    seen = points_px[~np.isnan(points_px).any(axis=1)]
+    if len(seen):
+        for point, marker, name in ((seen[0], "o", "start"), (seen[-1], "s", "end")):
+            axes.plot(*point, marker, markersize=11, markeredgewidth=2, color="#ffb000", mec=_INK)
+            axes.annotate(
+                name,
+                point,
+                xytext=(12, -4),
+                textcoords="offset points",
+                fontsize=12,
+                color=_INK,
+                bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.85},
+            )
+
+
+def _plot_position(axes: "Axes", route: Series, gripper: Series, start_ns: int) -> None:
+    time_s = (route.stamps_ns - start_ns) / 1e9
+    for i, (name, color) in enumerate(zip(route.names, _AXIS_COLORS, strict=True)):
+        axes.plot(time_s, route.values[:, i], color=color, linewidth=2.0, label=name)
+    if len(gripper.values):
+        gripper_s = (gripper.stamps_ns - start_ns) / 1e9
+        axes.fill_between(
+            gripper_s,
+            0.0,
+            1.0,
+            where=(gripper.values[:, 1] > 0.5).tolist(),
+            transform=axes.get_xaxis_transform(),
+            color="#f2c14e",
+            alpha=0.25,
+            linewidth=0,
+            label="gripper asked to close",
+        )
+    axes.set_title("Gripper position in the base frame", **_TITLE)
+    axes.set_xlabel("time since the episode's start [s]", fontsize=12, color=_INK)
+    axes.set_ylabel("position [m]", fontsize=12, color=_INK)
+    axes.margins(x=0.0)
+    axes.grid(color="#e3e6ea")
+    axes.tick_params(labelsize=11, colors=_INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(fontsize=12, frameon=True, framealpha=0.9, edgecolor="none", ncols=4, loc="best")
+    # line up with the images, which keep their aspect ratio
+    box = axes.get_position()
+    axes.set_position((box.x0 + 0.045, box.y0 + 0.005, box.width - 0.045, box.height - 0.01))

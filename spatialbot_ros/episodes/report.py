@@ -1,0 +1,61 @@
+"""Pictures of a recorded episode: ``overview.png`` and ``recording.rrd``."""
+
+from pathlib import Path
+
+from spatialbot_model.contracts.episode import EPISODE_TOPICS, TopicRole
+from spatialbot_model.contracts.errors import MissingDependencyError
+from spatialbot_ros.episodes.overview import draw_overview
+from spatialbot_ros.episodes.reader import EpisodeReader
+
+OVERVIEW_NAME = "overview.png"
+RECORDING_NAME = "recording.rrd"
+
+
+def write_report(episode: Path, output: Path) -> tuple[Path, Path]:
+    """Draw `OVERVIEW_NAME` and write `RECORDING_NAME` into `output`.
+
+    Args:
+        episode: folder of the episode.
+        output: folder for the two files; made when missing.
+
+    Returns:
+        Paths of the picture and of the rerun recording.
+
+    Raises:
+        RecordingError: the episode cannot be read or holds no image.
+        MissingDependencyError: rerun is not installed.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    picture, recording = output / OVERVIEW_NAME, output / RECORDING_NAME
+    with EpisodeReader(episode) as reader:
+        draw_overview(reader, picture)
+        write_rrd(reader, recording)
+    return picture, recording
+
+
+def write_rrd(reader: EpisodeReader, path: Path) -> None:
+    """Replay an open episode into an .rrd file, as the live viewer would have logged it.
+
+    Raises:
+        RecordingError: a message does not decode.
+        MissingDependencyError: rerun is not installed.
+    """
+    try:
+        from spatialbot_ros.viewer_rerun import RerunView
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the recording needs rerun; install it with `pip install 'spatialbot_ros[viewer]'`"
+        ) from error
+    types = {name: ros_type for name, (ros_type, _) in reader.topics.items()}
+    view = RerunView()
+    view.save(path)
+    try:
+        # what is latched holds for the whole episode, whenever it was received
+        static = [t.name for t in EPISODE_TOPICS.values() if t.role is TopicRole.STATIC]
+        for topic, stamp_ns, message in reader.messages(*static):
+            view.log(topic, stamp_ns, message)
+        for topic, stamp_ns, data in reader.raw():
+            if topic in EPISODE_TOPICS and topic not in static and view.wants(topic, stamp_ns):
+                view.log(topic, stamp_ns, reader.decode(topic, types[topic], data))
+    finally:
+        view.close()
