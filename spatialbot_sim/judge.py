@@ -79,7 +79,7 @@ def _why_not(
     if not (on_board_height and below):
         return _where_instead(what, target, position_m, height_m, touching)
     if below[0].name != destination.name:
-        return f"{what} is on the wrong board, {_article(below[0])}"
+        return f"{what} is on the wrong board, the {below[0].side} one"
     if target.kind == "cup" and not _is_upright(world, target.name):
         return f"{what} has fallen over"
     if world.body_speed_m_s(target.name) > _REST_SPEED_M_S:
@@ -128,7 +128,3 @@ def _is_upright(world: World, name: str) -> bool:
 
 def _words(name: str) -> str:
     return name.replace("_", " ").removeprefix("robot0 ")
-
-
-def _article(board: PlacedBoard) -> str:
-    return f"the {board.side} one"
