@@ -52,8 +52,12 @@ def run_node(
         SingleThreadedExecutor() if num_threads == 1 else MultiThreadedExecutor(num_threads)
     )
 
+    end_requested = False
+
     def request_end(signum: int, frame: FrameType | None) -> None:
-        rclpy.try_shutdown()
+        # shutting the context down here would pull it from under whatever is running
+        nonlocal end_requested
+        end_requested = True
 
     node: Node | None = None
     exit_code = 0
@@ -62,7 +66,7 @@ def run_node(
         signal.signal(signal.SIGTERM, request_end)
         node = make_node()
         executor.add_node(node)
-        while rclpy.ok():
+        while rclpy.ok() and not end_requested:
             # Python runs signal handlers only between waits: an idle node would never end
             executor.spin_once(timeout_sec=_SIGNAL_POLL_S)
     except SpatialBotError as error:
