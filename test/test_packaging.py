@@ -19,7 +19,9 @@ from spatialbot_ros.bringup import pick_place_nodes
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = ("sim", "train", "viewer", "test")
 REQUIREMENT_FILES = sorted(
-    path.stem for path in (ROOT / "requirements").glob("*.txt") if path.stem != "constraints"
+    path.stem
+    for path in (ROOT / "requirements").glob("*.txt")
+    if path.stem not in ("constraints", "desktop")
 )
 # modules that pip brings, and the distributions they come from
 PIP_MODULES = {
@@ -121,6 +123,16 @@ def test_every_requirement_is_pinned_to_a_version_it_allows(name: str) -> None:
         assert canonical(requirement.name) in pins, f"{requirement.name} has no exact version"
         version = pins[canonical(requirement.name)]
         assert requirement.specifier.contains(version), f"{requirement} excludes {version}"
+
+
+def test_a_desktop_gets_the_same_versions_and_keeps_its_own_numpy() -> None:
+    pins = constraints()
+    desktop = {canonical(r.name): r for r in map(Requirement, requirement_lines("desktop"))}
+    for name, requirement in desktop.items():
+        assert str(requirement.specifier) == f"=={pins[name]}"
+    assert not desktop.keys() & {"numpy", "scipy", "pin", "opencv-python-headless"}
+    rosdep = {element.text for element in package_xml() if element.tag == "exec_depend"}
+    assert {"pinocchio", "python3-numpy", "python3-opencv", "python3-scipy"} <= rosdep
 
 
 def test_nothing_is_installed_beside_the_constraints() -> None:
