@@ -59,6 +59,9 @@ _MODES = {
 }
 _ERROR_NAMES = tuple(name for name in dir(franky.Errors) if not name.startswith("_"))
 
+# grippers whose last command never ends; kept alive because dropping them would crash
+_ABANDONED: list[Any] = []
+
 T = TypeVar("T")
 
 
@@ -293,6 +296,14 @@ class _FrankyGripper:
     def read_width_m(self) -> float:
         with _translated("reading the gripper"):
             return float(self._gripper.width)
+
+    def close(self) -> None:
+        # franky runs the command in a thread that uses the gripper object: dropping the object
+        # first crashes the process
+        if self._future is not None and not self._future.wait(_REST_TIMEOUT_S):
+            _ABANDONED.append((self._gripper, self._future))
+        self._future = None
+        self._gripper = None
 
 
 def _join_quietly(robot: Any) -> None:

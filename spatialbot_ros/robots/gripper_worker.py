@@ -26,6 +26,10 @@ class GripperDevice(Protocol):
         """Opening between the fingers."""
         ...
 
+    def close(self) -> None:
+        """Let a command that is under way run out, and disconnect."""
+        ...
+
 
 class GripperWorker:
     """Owner of one gripper device; `start` and `close` belong to one thread."""
@@ -76,14 +80,20 @@ class GripperWorker:
                 self._failure = None
             return failure
 
-    def close(self, timeout_s: float = 1.0) -> None:
-        """End the thread; a command that is under way runs out on the device."""
+    def close(self, timeout_s: float = 3.0) -> None:
+        """End the thread and the connection; a command that is under way runs out."""
         self._ending = True
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._device.close()
+
+    def _serve(self) -> None:
         busy = False
         done: bool | None = None
         while not self._ending:
