@@ -44,7 +44,7 @@ class SafetyLimits:
     max_step_rotation_rad: float = 0.18
     max_speed_m_s: float = 0.35
     max_speed_rad_s: float = 1.8
-    max_lead_m: float = 0.06
+    max_lead_m: float = 0.08
     max_lead_rad: float = 0.35
     max_observation_age_s: float = 1.0
     max_future_s: float = 0.2
