@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # A sourced ROS desktop would put its packages in front of the ones that .venv pins. On a ROS
 # desktop use `colcon build` and `ros2 launch` instead of these targets.
 unexport PYTHONPATH PYTHONHOME CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH
+# the wheels' note to themselves that LD_LIBRARY_PATH is set; it no longer is
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export VIRTUAL_ENV := $(VENV)
 export AMENT_PREFIX_PATH := $(VENV)
 export PATH := $(BIN):$(PATH)

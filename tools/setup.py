@@ -38,6 +38,8 @@ ROS_VARIABLES = (
     "LD_LIBRARY_PATH",
     "PYTHONHOME",
     "PYTHONPATH",
+    # the wheels' note to themselves that LD_LIBRARY_PATH is set
+    "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
 )
 
 
