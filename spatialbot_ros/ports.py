@@ -36,6 +36,9 @@ class CameraInfo:
 class CameraFrameset:
     """One synchronised set; all images carry one stamp.
 
+    The arrays may be views of the device's few buffers: they stay as they are, but whoever
+    keeps more than eight framesets has to copy them.
+
     Attributes:
         stamp_ns: ROS time of the exposure in nanoseconds.
         frame_number: counter of the colour stream; gaps are lost frames.

@@ -10,10 +10,12 @@ import numpy as np
 import pyrealsense2 as rs
 from numpy.typing import NDArray
 
+from spatialbot_model.contracts.errors import CameraError
 from spatialbot_model.contracts.types import CameraIntrinsics
 from spatialbot_ros.cameras.settings import DepthFilters
 
 _SYNCER_QUEUE = 4
+_NUM_BUFFERS = 16
 _MM_PER_M = 1000.0
 _DECIMATION = 2
 _MAX_DEPTH_MM = np.iinfo(np.uint16).max
@@ -21,7 +23,7 @@ _MAX_DEPTH_MM = np.iinfo(np.uint16).max
 
 @dataclass(frozen=True, slots=True)
 class ProcessedFrames:
-    """Arrays of one frameset; views of librealsense's frames, which live as long as they do."""
+    """Arrays of one frameset; views of librealsense's buffers, of which there are few."""
 
     color: NDArray[np.uint8]
     depth_mm: NDArray[np.uint16]
@@ -57,7 +59,20 @@ class FrameProcessing:
         return frames if arrived and _is_pair(frames) else None
 
     def process(self, frames: rs.composite_frame, *, align: bool) -> ProcessedFrames:
-        """Filter, align when asked to, and convert to millimetres."""
+        """Filter, align when asked to, and convert to millimetres.
+
+        Raises:
+            CameraError: librealsense failed, or all its buffers are being kept.
+        """
+        try:
+            return self._process(frames, align=align)
+        except RuntimeError as error:
+            raise CameraError(
+                f"librealsense could not process a frameset: {error}. It has"
+                f" {_NUM_BUFFERS} buffers; copy arrays that are kept for long."
+            ) from error
+
+    def _process(self, frames: rs.composite_frame, *, align: bool) -> ProcessedFrames:
         for depth_filter in self._filters:
             frames = depth_filter.process(frames).as_frameset()
         color = frames.get_color_frame()

@@ -103,10 +103,7 @@ class RealSenseCamera:
             if remaining_ms <= 0:
                 raise CameraTimeoutError(f"no frames from {self._wanted()} within {timeout_s} s")
         self._last_frame_s = time.monotonic()
-        try:
-            processed = self._processing.process(frames, align=align)
-        except RuntimeError as error:
-            raise CameraError(f"{self._wanted()} failed: {error}") from error
+        processed = self._processing.process(frames, align=align)
         return CameraFrameset(
             stamp_ns=self._clock.to_ros_ns(processed.timestamp_ms),
             frame_number=processed.device_frame_number,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from frame_server_double import DESCRIPTION, FrameServerDouble, make_frame
 
+from spatialbot_model.contracts.errors import CameraError
 from spatialbot_model.contracts.frame_link import RawFrame
 from spatialbot_ros.cameras.settings import CameraSettings, DepthFilters
 from spatialbot_ros.cameras.simulated import SimulatedCamera
@@ -89,10 +90,23 @@ def test_frames_that_are_kept_stay_as_they_were(server: FrameServerDouble) -> No
     camera = SimulatedCamera(CameraSettings(address=ADDRESS), server.port)
     server.stream()
     camera.connect()
-    kept = [camera.read(5.0) for _ in range(12)]
+    kept = [camera.read(5.0) for _ in range(8)]
     camera.close()
     for number, frameset in enumerate(kept, start=1):
         assert frameset.color[0, 0, 0] == frameset.depth_mm[0, 0] == number
+
+
+def test_keeping_too_many_is_told_and_ends_when_they_are_given_back() -> None:
+    camera = SimulatedCamera(CameraSettings())
+    camera._client = ScriptedLink([make_frame(n) for n in range(1, 101)])
+    camera.connect()
+    kept = []
+    with pytest.raises(CameraError, match="copy arrays"):
+        for _ in range(99):
+            kept.append(camera.read(1.0))
+    kept.clear()
+    assert camera.read(1.0).depth_mm[240, 320] == 800
+    camera.close()
 
 
 def test_decimation_is_told_in_the_calibration() -> None:
