@@ -145,7 +145,13 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
         _node("vla", {**common, "policy": a["policy"], "checkpoint": a["checkpoint"]}),
     ]
     if a["record"]:
-        nodes.append(_node("recorder", {**common, "output_directory": a["record_directory"]}))
+        nodes.append(
+            _node(
+                "recorder",
+                {**common, "output_directory": a["record_directory"]}
+                | {"robot": f"{a['robot']} {a['robot_ip']}", "camera": camera},
+            )
+        )
     if a["viewer"] == "rerun":
         mode = "save" if a["viewer_path"] else "spawn"
         nodes.append(_node("viewer", {**common, "mode": mode, "path": a["viewer_path"]}))

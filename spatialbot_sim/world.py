@@ -263,10 +263,10 @@ def _add_camera(
     # MuJoCo cameras look along -z with y up, optical frames along +z with y down
     qx, qy, qz, qw = matrix_to_quaternion(T_base_optical[:3, :3] @ np.diag([1.0, -1.0, -1.0]))
     x, y, z = T_base_optical[:3, 3]
-    # our pixel (0, 0) is the centre of the corner pixel; MuJoCo's offset counts from the centre
-    # of the image plane, which lies between two pixels when the size is even
-    offset_x = intrinsics.cx_px - (intrinsics.width - 1) / 2
-    offset_y = intrinsics.cy_px - (intrinsics.height - 1) / 2
+    # our pixel (0, 0) is the centre of the corner pixel; MuJoCo's offset counts from the middle of
+    # the image and moves the image plane, not the picture (with the other sign all is off by one)
+    offset_x = (intrinsics.width - 1) / 2 - intrinsics.cx_px
+    offset_y = (intrinsics.height - 1) / 2 - intrinsics.cy_px
     ET.SubElement(
         worldbody,
         "camera",

@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from spatialbot_model.contracts.errors import ConfigurationError
-from spatialbot_ros.demo.artifacts import write_pictures
 from spatialbot_ros.demo.stack import Stack
 from spatialbot_ros.demo.summary import EpisodeRecord
+from spatialbot_ros.episodes.reader import EpisodeReader
+from spatialbot_ros.episodes.report import write_report
 from spatialbot_ros.nodes.conversions import stamp_to_ns
 from spatialbot_ros.nodes.lab_client import LabClient
 
@@ -87,7 +88,8 @@ def run_demo(options: DemoOptions, tell: Tell) -> tuple[Path, list[EpisodeRecord
     recorded = next((record.episode for record in records if record.episode), "")
     if recorded:
         tell("drawing overview.png and recording.rrd")
-        write_pictures(Path(recorded), folder)
+        (folder / "episode").symlink_to(Path(recorded).relative_to(folder))
+        write_report(Path(recorded), folder)
     return folder, records
 
 
@@ -124,6 +126,7 @@ def _run_episode(
     judged = instruction == scene.instruction
     success = bool(status.success) if judged else result.finished
     reason = status.reason if judged and result.finished else result.reason
+    reason = "placed" if success else reason
     num_frames = 0
     if episode:
         stopped = lab.stop_episode("success" if success else "failure", reason)
@@ -143,6 +146,11 @@ def _run_episode(
         frames=num_frames,
         episode=episode,
     )
+
+
+def _count_frames(episode: Path) -> int:
+    with EpisodeReader(episode) as reader:
+        return reader.topics["/camera/camera/color/image_raw"][1]
 
 
 def _new_folder(output: Path) -> Path:

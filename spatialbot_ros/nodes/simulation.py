@@ -5,6 +5,7 @@ milliseconds. This node makes simulation time, so it does not use it.
 """
 
 import threading
+import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
@@ -144,7 +145,7 @@ class SimulationNode(Node):
         return message
 
     def _on_action(self, message: DeltaAction) -> None:
-        self._lab.gate.on_action(stamp_to_ns(message.observation_stamp))
+        self._lab.gate.on_action(stamp_to_ns(message.observation_stamp), time.monotonic())
 
     def _on_reset(
         self, request: ResetSimulation.Request, response: ResetSimulation.Response

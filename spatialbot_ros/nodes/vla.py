@@ -49,7 +49,6 @@ _BLOCKED_STATES = (
     ExecutorState.STOPPED,
     ExecutorState.FAULT,
     ExecutorState.DISCONNECTED,
-    ExecutorState.HOMING,
 )
 
 
@@ -358,11 +357,12 @@ class VlaNode(Node):
                 state = self._executor_state
                 if state is not None and state.state in _BLOCKED_STATES:
                     raise GoalEndedError(f"the executor is {state.state}: {state.detail}")
-                if state is not None and not acknowledged:
-                    self._sequence = state.last_sequence
-                    return
-                if state is not None and state.last_sequence >= self._sequence:
-                    return
+                if state is not None and state.state != ExecutorState.HOMING:
+                    if not acknowledged:
+                        self._sequence = state.last_sequence
+                        return
+                    if state.last_sequence >= self._sequence:
+                        return
                 if time.monotonic() > deadline_s:
                     raise GoalEndedError(
                         f"the executor did not take action {self._sequence} within"

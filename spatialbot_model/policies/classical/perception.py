@@ -24,8 +24,13 @@ _WOOD_HUE = (8, 22)
 _WOOD_SATURATION = (50, 190)
 _MIN_OBJECT_PIXELS = 60
 _MIN_BOARD_PIXELS = 1500
-_EDGE_PERCENT = 2.0
-_TOP_SLICE_M = 0.014
+_EDGE_PERCENT = 3.0
+_TOP_PERCENT = 92.0
+_TOP_SLICE_M = 0.016
+# objects are at most 6 cm, boards 20 cm deep along the line of sight
+_OBJECT_SPREAD_MM = 45.0
+_BOARD_SPREAD_MM = 200.0
+_EROSION = np.ones((5, 5), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,9 @@ def find_objects(
         in_hue = np.zeros(vivid.shape, dtype=bool)
         for low, high in ranges:
             in_hue |= (hsv[..., 0] >= low) & (hsv[..., 0] <= high)
-        blobs += _measure(color, in_hue & vivid, frame, T_base_camera, _MIN_OBJECT_PIXELS)
+        blobs += _measure(
+            color, in_hue & vivid, frame, T_base_camera, _MIN_OBJECT_PIXELS, _OBJECT_SPREAD_MM
+        )
     return [blob for blob in blobs if blob.top_m <= max_top_m]
 
 
@@ -71,7 +78,7 @@ def find_boards(frame: RgbdFrame, T_base_camera: NDArray[np.float64]) -> list[Bl
         & (hsv[..., 1] >= _WOOD_SATURATION[0])
         & (hsv[..., 1] <= _WOOD_SATURATION[1])
     )
-    return _measure("board", wood, frame, T_base_camera, _MIN_BOARD_PIXELS)
+    return _measure("board", wood, frame, T_base_camera, _MIN_BOARD_PIXELS, _BOARD_SPREAD_MM)
 
 
 def _measure(
@@ -80,6 +87,7 @@ def _measure(
     frame: RgbdFrame,
     T_base_camera: NDArray[np.float64],
     min_pixels: int,
+    max_spread_mm: float,
 ) -> list[Blob]:
     opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     count, components, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
@@ -87,12 +95,17 @@ def _measure(
     for index in range(1, count):
         if stats[index, cv2.CC_STAT_AREA] < min_pixels:
             continue
-        rows, columns = np.nonzero((components == index) & (frame.depth_mm > 0))
-        if len(rows) < min_pixels // 2:
+        # at its edge an aligned depth image shows what is in front or behind
+        inner = cv2.erode((components == index).astype(np.uint8), _EROSION)
+        rows, columns = np.nonzero((inner > 0) & (frame.depth_mm > 0))
+        if len(rows) < min_pixels // 3:
             continue
+        depth_mm = frame.depth_mm[rows, columns].astype(np.int64)
+        near = np.abs(depth_mm - np.median(depth_mm)) < max_spread_mm
+        rows, columns = rows[near], columns[near]
         z_m = frame.depth_mm[rows, columns].astype(np.float64) * 0.001
         points_m = transform_points(T_base_camera, frame.intrinsics.deproject(columns, rows, z_m))
-        top_m = float(np.percentile(points_m[:, 2], 100.0 - _EDGE_PERCENT))
+        top_m = float(np.percentile(points_m[:, 2], _TOP_PERCENT))
         upper_m = points_m[points_m[:, 2] > top_m - _TOP_SLICE_M, :2]
         low_m, high_m = np.percentile(upper_m, (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT), axis=0)
         blobs.append(
