@@ -9,7 +9,7 @@ Grammar of the instructions::
 
     (pick up | take | grab) the [COLOUR] [leftmost|rightmost|nearest|closest|farthest]
     (cube | ball | cup | teacup | object) and (put | place | move) it (on | onto | to)
-    the (left | right | nearest | farthest) [cutting] board
+    the (left | right | nearest | closest | farthest) [cutting] board
 """
 
 import zlib
@@ -113,12 +113,13 @@ def sample_scene(task: str, seed: int) -> Scene:
 def related_index(relation: str, items: Sequence[PlacedObject | PlacedBoard]) -> int | None:
     """Which item a relation means, or None when the margin is too small to say."""
     # left = smallest y, nearest to the camera = largest x
-    key = {
+    keys: dict[str, Callable[[PlacedObject | PlacedBoard], float]] = {
         "left": lambda item: item.y_m,
         "right": lambda item: -item.y_m,
         "nearest": lambda item: -item.x_m,
         "farthest": lambda item: item.x_m,
-    }[relation.removesuffix("most")]
+    }
+    key = keys[relation.removesuffix("most")]
     values = np.array([key(item) for item in items])
     order = np.argsort(values)
     if len(values) > 1 and values[order[1]] - values[order[0]] < RELATION_MARGIN_M:
