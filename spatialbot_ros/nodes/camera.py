@@ -100,7 +100,8 @@ class CameraNode(Node):
     def on_camera_lost(self, error: CameraError, retry_s: float) -> None:
         """See `FrameListener`."""
         self._info, self._trouble = None, str(error)
-        self.get_logger().error(f"{error} Next attempt in {retry_s:g} s.")
+        reason = str(error).rstrip(".")
+        self.get_logger().error(f"{reason}. Next attempt in {retry_s:g} s.")
 
     def on_failure(self, error: Exception) -> None:
         """See `FrameListener`."""
