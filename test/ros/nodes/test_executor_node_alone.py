@@ -1,0 +1,72 @@
+"""The executor node without a robot, with one that comes back, and with wrong parameters."""
+
+import signal
+
+import pytest
+from executor_client import SPEC, ExecutorClient, ExecutorProcess
+from robot_process import RobotProcess, own_address, wait_until
+
+from spatialbot_ros.configuration import load_action_spec
+
+
+@pytest.fixture
+def lonely_client():
+    client = ExecutorClient()
+    yield client
+    client.close()
+
+
+def test_a_wrong_address_is_said_and_nothing_hangs(lonely_client):
+    address = own_address()
+    process = ExecutorProcess(robot_ip=address)
+    try:
+        state = lonely_client.wait_for_state("disconnected")
+        wait_until(lambda: f"{address}:1337" in lonely_client.state.detail)
+        assert "robot_ip" in lonely_client.state.detail
+        assert lonely_client.joints == []
+        assert state.robot_time == 0.0
+        answer = lonely_client.call("home")
+        assert not answer.success and address in answer.message
+        assert lonely_client.call("stop").success
+    finally:
+        code, errors = process.end()
+    assert code == 0
+    assert address in errors and "Traceback" not in errors
+
+
+def test_a_robot_that_comes_back_is_found_and_waits_for_resume(lonely_client):
+    robot = RobotProcess(own_address())
+    process = ExecutorProcess(robot_ip=robot.address)
+    try:
+        lonely_client.wait_for_state("idle")
+        robot.close()
+        lonely_client.wait_for_state("disconnected")
+        robot = RobotProcess(robot.address)
+        lonely_client.wait_for_state("stopped")
+        assert "resume" in lonely_client.state.detail
+        assert lonely_client.call("resume").success
+        lonely_client.wait_for_state("idle")
+    finally:
+        code, errors = process.end(signal.SIGTERM)
+        robot.close()
+    assert code == 0 and "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"robot": "ur5"}, "choose one of: franky, memory"),
+        ({"robot": "memory", "cell_file": "/no/such/cell.yaml"}, "/no/such/cell.yaml"),
+        ({"robot": "memory", "speed_factor": 7.0}, "speed_factor"),
+    ],
+)
+def test_wrong_parameters_are_one_clear_line(parameters, message):
+    process = ExecutorProcess(**parameters)
+    process.process.wait(20)
+    code, errors = process.end()
+    assert code == 1
+    assert message in errors and "Traceback" not in errors
+
+
+def test_the_action_spec_of_the_tests_is_the_shipped_one():
+    assert load_action_spec() == SPEC
