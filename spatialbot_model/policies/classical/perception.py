@@ -26,11 +26,10 @@ _MIN_OBJECT_PIXELS = 60
 _MIN_BOARD_PIXELS = 1500
 _EDGE_PERCENT = 3.0
 _TOP_PERCENT = 92.0
-_TOP_SLICE_M = 0.016
+_TOP_SLICE_M = 0.009
 # objects are at most 6 cm, boards 20 cm deep along the line of sight
 _OBJECT_SPREAD_MM = 45.0
 _BOARD_SPREAD_MM = 200.0
-_EROSION = np.ones((5, 5), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +94,8 @@ def _measure(
     for index in range(1, count):
         if stats[index, cv2.CC_STAT_AREA] < min_pixels:
             continue
-        # at its edge an aligned depth image shows what is in front or behind
-        inner = cv2.erode((components == index).astype(np.uint8), _EROSION)
-        rows, columns = np.nonzero((inner > 0) & (frame.depth_mm > 0))
-        if len(rows) < min_pixels // 3:
+        rows, columns = np.nonzero((components == index) & (frame.depth_mm > 0))
+        if len(rows) < min_pixels // 2:
             continue
         depth_mm = frame.depth_mm[rows, columns].astype(np.int64)
         near = np.abs(depth_mm - np.median(depth_mm)) < max_spread_mm
@@ -106,7 +103,8 @@ def _measure(
         z_m = frame.depth_mm[rows, columns].astype(np.float64) * 0.001
         points_m = transform_points(T_base_camera, frame.intrinsics.deproject(columns, rows, z_m))
         top_m = float(np.percentile(points_m[:, 2], _TOP_PERCENT))
-        upper_m = points_m[points_m[:, 2] > top_m - _TOP_SLICE_M, :2]
+        # at edges an aligned depth image shows what is before or behind; that is not in the slice
+        upper_m = points_m[np.abs(points_m[:, 2] - top_m) < _TOP_SLICE_M, :2]
         low_m, high_m = np.percentile(upper_m, (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT), axis=0)
         blobs.append(
             Blob(
