@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.errors import RobotError, RobotReflexError
+from spatialbot_model.contracts.errors import RobotConnectionError, RobotError, RobotReflexError
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import Outcome, State
 from spatialbot_ros.ports import Arm, ArmState
@@ -103,7 +103,7 @@ class ArmOwner:
         self._thread = threading.Thread(target=self._run, name="arm-owner", daemon=True)
         self._thread.start()
 
-    def close(self, timeout_s: float = 4.0) -> bool:
+    def close(self, timeout_s: float = 3.0) -> bool:
         """Bring the arm to rest, disconnect, end the thread; False when it is still busy."""
         self._ending.set()
         self._wake.set()
@@ -141,6 +141,7 @@ class ArmOwner:
         backoff_s = _FIRST_BACKOFF_S
         try:
             while not self._ending.is_set():
+                self._listener.on_state(self._executor)
                 try:
                     self._arm.connect()
                     state = self._arm.read_state()
@@ -212,7 +213,9 @@ class ArmOwner:
     def _command_gripper(self, closed: bool) -> None:
         try:
             self._arm.command_gripper(closed)
-        except RobotReflexError as error:
+        except RobotConnectionError:
+            raise
+        except RobotError as error:
             # a failed grasp is no reason to stop the arm; the width shows what is held
             _LOG.warning("the last gripper command failed: %s", error)
 

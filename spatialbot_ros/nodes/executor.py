@@ -113,7 +113,8 @@ class ExecutorNode(Node):
         self._parameters = p
         self._executor_model = Executor(config, envelope)
         self._holding = HoldingCheck()
-        self._last_stamp_ns = -1
+        # stamp 0 means that simulated time has not begun
+        self._last_stamp_ns = 0
         self._last_state: State | None = None
         # diagnostics run in another thread than the owner
         self._summary_lock = threading.Lock()

@@ -122,7 +122,7 @@ def test_a_stalled_caller_stops_the_arm(arm):
     assert np.linalg.norm(rest.T_base_ee[:3, 3] - moving.T_base_ee[:3, 3]) < 0.02
 
 
-def test_stop_takes_a_tenth_of_a_second_of_robot_time(arm):
+def test_stop_ends_a_fast_motion_within_a_quarter_second_of_robot_time(arm):
     arm.move_to_joints(CELL.home_joints_rad, 0.5)
     # a long hold: only the stop can end it
     moving = stream_for(arm, 0.3, 2.0 * FORWARD, hold_s=5.0)
@@ -242,8 +242,8 @@ def test_close_in_motion_brings_the_arm_to_rest(robot_process):
 def test_renewals_at_every_delay_never_break_the_stream(arm):
     """Late, early and just-too-late renewals: motions end while the next one is sent."""
     arm.move_to_joints(CELL.home_joints_rad, 0.5)
-    for i in range(60):
-        sign = 1.0 if i % 2 else -1.0
+    for i in range(0, 60, 2):
+        sign = 1.0 if i % 4 else -1.0
         arm.stream_twist(sign * 0.3 * FORWARD, 0.01)
         due_s = arm.read_state().robot_time_s + 0.002 * i
         wait_until(lambda due_s=due_s: arm.read_state().robot_time_s >= due_s)
