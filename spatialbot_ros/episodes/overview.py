@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PICTURE_SIZE_PX = (1600, 1240)
+PICTURE_SIZE_PX = (1600, 1330)
 _DPI = 100
 _INK = "#22262b"
 _GREY = "#6b7480"
@@ -42,29 +42,40 @@ def draw_overview(reader: EpisodeReader, path: Path) -> None:
     first, last = _ends(reader.color_frames(), reader.folder, "colour")
     _, (depth_ns, depth_mm) = _ends(reader.depth_frames(), reader.folder, "depth")
     route = reader.gripper_path()
-    start_ns = reader.metadata.start_ns
+    zero_ns = first[0]
 
     width_px, height_px = PICTURE_SIZE_PX
     figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(
-        2, 2, left=0.025, right=0.975, top=0.885, bottom=0.065, wspace=0.06, hspace=0.13
-    )
     _write_title(figure, reader)
-    axes = figure.add_subplot(grid[0, 0])
-    _show_image(axes, first[1], f"First image, {(first[0] - start_ns) / 1e9:.1f} s")
-    axes = figure.add_subplot(grid[0, 1])
-    title = f"Last image, {(last[0] - start_ns) / 1e9:.1f} s"
-    _show_image(axes, last[1], title)
+    _show_image(_panel(figure, 40, 155, 750, 562), first[1], "First image")
+    axes = _panel(figure, 810, 155, 750, 562)
+    title = f"Last image, after {(last[0] - zero_ns) / 1e9:.1f} s"
     points_px = _project_path(reader, route, last[1].shape)
-    if points_px is not None:
-        axes.set_title(f"{title}, with the path of the gripper", **_TITLE)
+    if points_px is None:
+        _show_image(axes, last[1], title)
+    else:
+        _show_image(axes, last[1], f"{title}, with the path of the gripper")
         _draw_path(axes, points_px)
-    title = f"Aligned depth, {(depth_ns - start_ns) / 1e9:.1f} s"
-    _show_depth(figure, figure.add_subplot(grid[1, 0]), depth_mm, title)
-    _plot_position(figure.add_subplot(grid[1, 1]), route, reader.gripper_width(), start_ns)
+    _show_depth(
+        _panel(figure, 40, 765, 660, 495),
+        _panel(figure, 712, 765, 18, 495),
+        depth_mm,
+        f"Aligned depth after {(depth_ns - zero_ns) / 1e9:.1f} s (dark: no return)",
+    )
+    _plot_position(_panel(figure, 880, 765, 680, 495), route, reader.gripper_width(), zero_ns)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=_DPI)
+
+
+def _panel(figure: "Figure", left_px: int, top_px: int, width_px: int, height_px: int) -> "Axes":
+    width, height = PICTURE_SIZE_PX
+    bottom_px = height - top_px - height_px
+    axes = figure.add_axes(
+        (left_px / width, bottom_px / height, width_px / width, height_px / height)
+    )
+    axes.set_anchor("NW")
+    return axes
 
 
 _TITLE: dict[str, Any] = {"fontsize": 13, "loc": "left", "color": _INK}
@@ -81,11 +92,11 @@ def _ends(frames: Any, folder: Path, kind: str) -> tuple[tuple[int, Any], tuple[
 def _write_title(figure: "Figure", reader: EpisodeReader) -> None:
     metadata = reader.metadata
     instruction = textwrap.shorten(metadata.instruction or "no instruction", 90)
-    figure.text(0.025, 0.957, f"“{instruction}”", fontsize=21, color=_INK, weight="bold")
+    figure.text(0.025, 0.952, f"“{instruction}”", fontsize=21, color=_INK, weight="bold")
     label_color = _LABEL_COLORS[metadata.label]
     figure.text(
         0.025,
-        0.922,
+        0.919,
         metadata.label.upper(),
         fontsize=13,
         weight="bold",
@@ -96,7 +107,7 @@ def _write_title(figure: "Figure", reader: EpisodeReader) -> None:
     facts += [] if metadata.seed is None else [f"seed {metadata.seed}"]
     facts += [] if metadata.duration_s is None else [f"{metadata.duration_s:.1f} s"]
     facts += [textwrap.shorten(metadata.reason, 90)] if metadata.reason else []
-    figure.text(0.105, 0.922, "   ·   ".join(facts), fontsize=13, color=_GREY)
+    figure.text(0.105, 0.919, "   ·   ".join(facts), fontsize=13, color=_GREY)
 
 
 def _show_image(axes: "Axes", image: NDArray[np.uint8], title: str) -> None:
@@ -105,17 +116,17 @@ def _show_image(axes: "Axes", image: NDArray[np.uint8], title: str) -> None:
     axes.set_axis_off()
 
 
-def _show_depth(figure: "Figure", axes: "Axes", depth_mm: NDArray[np.uint16], title: str) -> None:
+def _show_depth(axes: "Axes", bar_axes: "Axes", depth_mm: NDArray[np.uint16], title: str) -> None:
+    from matplotlib import colormaps
+
     depth_m = np.ma.masked_equal(depth_mm, 0) / 1000.0
     valid = depth_m.compressed()
     low, high = np.percentile(valid, [1, 99]) if valid.size else (0.0, 1.0)
-    from matplotlib import colormaps
-
     colormap = colormaps["viridis_r"].with_extremes(bad="#20242a")
     shown = axes.imshow(depth_m, cmap=colormap, vmin=low, vmax=max(high, low + 0.01))
-    axes.set_title(f"{title} (dark: no return)", **_TITLE)
+    axes.set_title(title, **_TITLE)
     axes.set_axis_off()
-    bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.015)
+    bar = bar_axes.figure.colorbar(shown, cax=bar_axes)
     bar.set_label("depth [m]", fontsize=12, color=_INK)
     bar.ax.tick_params(labelsize=11, colors=_INK)
     bar.outline.set_visible(False)
@@ -163,12 +174,12 @@ def _draw_path(axes: "Axes", points_px: NDArray[np.float64]) -> None:
             )
 
 
-def _plot_position(axes: "Axes", route: Series, gripper: Series, start_ns: int) -> None:
-    time_s = (route.stamps_ns - start_ns) / 1e9
+def _plot_position(axes: "Axes", route: Series, gripper: Series, zero_ns: int) -> None:
+    time_s = (route.stamps_ns - zero_ns) / 1e9
     for i, (name, color) in enumerate(zip(route.names, _AXIS_COLORS, strict=True)):
         axes.plot(time_s, route.values[:, i], color=color, linewidth=2.0, label=name)
     if len(gripper.values):
-        gripper_s = (gripper.stamps_ns - start_ns) / 1e9
+        gripper_s = (gripper.stamps_ns - zero_ns) / 1e9
         axes.fill_between(
             gripper_s,
             0.0,
@@ -181,14 +192,16 @@ def _plot_position(axes: "Axes", route: Series, gripper: Series, start_ns: int) 
             label="gripper asked to close",
         )
     axes.set_title("Gripper position in the base frame", **_TITLE)
-    axes.set_xlabel("time since the episode's start [s]", fontsize=12, color=_INK)
+    axes.set_xlabel("time since the first image [s]", fontsize=12, color=_INK)
     axes.set_ylabel("position [m]", fontsize=12, color=_INK)
     axes.margins(x=0.0)
     axes.grid(color="#e3e6ea")
     axes.tick_params(labelsize=11, colors=_INK)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(fontsize=12, frameon=True, framealpha=0.9, edgecolor="none", ncols=4, loc="best")
-    # line up with the images, which keep their aspect ratio
-    box = axes.get_position()
-    axes.set_position((box.x0 + 0.045, box.y0 + 0.005, box.width - 0.045, box.height - 0.01))
+    axes.legend(
+        fontsize=12, frameon=True, framealpha=0.9, edgecolor="none", ncols=4, loc="lower right"
+    )
+    # room for the legend below the curves
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.12 * (high - low), high)
