@@ -189,7 +189,8 @@ class ArmOwner:
             if acted or elapsed_s < 0.0 or elapsed_s >= self._config.period_s - 1e-9:
                 self._tick(self._read() if acted else state)
             else:
-                self._wake.wait(_POLL_S)
+                # a share only: simulated robots may run faster than the wall clock
+                self._wake.wait(max(_POLL_S, 0.4 * (self._config.period_s - elapsed_s)))
                 self._wake.clear()
         self._arm.stop()
 
