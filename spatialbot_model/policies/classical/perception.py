@@ -2,8 +2,8 @@
 
 Colours are segmented in HSV, blobs are cut into connected components, and the aligned depth
 puts every pixel into `fr3_link0`. An object's centre is the middle of its uppermost slice: seen
-from above in front, a cube's top and a cup's rim are visible all round, and of a ball's cap only
-the last few millimetres of the far side are hidden.
+from above in front, a cube's top and a cup's rim are visible all round. What narrows to the top is
+round and is placed by its outline.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialbot_model.contracts.transforms import transform_points
-from spatialbot_model.contracts.types import RgbdFrame
+from spatialbot_model.contracts.types import CameraIntrinsics, RgbdFrame
 
 # OpenCV hue runs 0..179; objects are saturated, boards are wood: brownish, half saturated
 _OBJECT_HUES = {"red": ((0, 7), (172, 179)), "yellow": ((23, 34),), "green": ((40, 85),)}
@@ -27,6 +27,8 @@ _MIN_BOARD_PIXELS = 1500
 _EDGE_PERCENT = 3.0
 _TOP_PERCENT = 92.0
 _TOP_SLICE_M = 0.009
+_ROUND_WIDTH = 0.86
+"""A top narrower than this share of the whole is that of a ball."""
 # objects are at most 6 cm, boards 20 cm deep along the line of sight
 _OBJECT_SPREAD_MM = 45.0
 _BOARD_SPREAD_MM = 200.0
@@ -51,10 +53,8 @@ class Blob:
     num_pixels: int
 
 
-def find_objects(
-    frame: RgbdFrame, T_base_camera: NDArray[np.float64], max_top_m: float = 0.15
-) -> list[Blob]:
-    """Coloured objects that stand on the table; higher things (in the gripper) are left out."""
+def find_objects(frame: RgbdFrame, T_base_camera: NDArray[np.float64]) -> list[Blob]:
+    """Coloured objects, on the table and in the gripper (tell them apart by `top_m`)."""
     hsv = cv2.cvtColor(frame.color, cv2.COLOR_RGB2HSV)
     vivid = (hsv[..., 1] >= _OBJECT_MIN_SATURATION) & (hsv[..., 2] >= _OBJECT_MIN_VALUE)
     blobs = []
@@ -65,7 +65,7 @@ def find_objects(
         blobs += _measure(
             color, in_hue & vivid, frame, T_base_camera, _MIN_OBJECT_PIXELS, _OBJECT_SPREAD_MM
         )
-    return [blob for blob in blobs if blob.top_m <= max_top_m]
+    return blobs
 
 
 def find_boards(frame: RgbdFrame, T_base_camera: NDArray[np.float64]) -> list[Blob]:
@@ -106,13 +106,27 @@ def _measure(
         # at edges an aligned depth image shows what is before or behind; that is not in the slice
         upper_m = points_m[np.abs(points_m[:, 2] - top_m) < _TOP_SLICE_M, :2]
         low_m, high_m = np.percentile(upper_m, (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT), axis=0)
-        blobs.append(
-            Blob(
-                label=label,
-                center_m=(low_m + high_m) / 2.0,
-                size_m=high_m - low_m,
-                top_m=top_m,
-                num_pixels=len(rows),
-            )
-        )
+        center_m, size_m = (low_m + high_m) / 2.0, high_m - low_m
+        width_m = np.ptp(np.percentile(points_m[:, 1], (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT)))
+        if size_m[1] < _ROUND_WIDTH * width_m:
+            center_m = _center_of_round(stats[index], frame.intrinsics, T_base_camera, top_m / 2.0)
+        blobs.append(Blob(label, center_m, size_m, top_m, len(rows)))
     return blobs
+
+
+def _center_of_round(
+    stats: NDArray[np.int32],
+    intrinsics: CameraIntrinsics,
+    T_base_camera: NDArray[np.float64],
+    height_m: float,
+) -> NDArray[np.float64]:
+    """Where the line of sight through the middle of a ball's outline is at half its height.
+
+    The far side of a ball is hidden, so the middle of what is visible lies too near; the outline
+    is symmetric about the centre.
+    """
+    u_px = stats[cv2.CC_STAT_LEFT] + (stats[cv2.CC_STAT_WIDTH] - 1) / 2.0
+    v_px = stats[cv2.CC_STAT_TOP] + (stats[cv2.CC_STAT_HEIGHT] - 1) / 2.0
+    origin_m = T_base_camera[:3, 3]
+    direction = T_base_camera[:3, :3] @ intrinsics.deproject(u_px, v_px, 1.0)
+    return np.asarray((origin_m + direction * (height_m - origin_m[2]) / direction[2])[:2])

@@ -37,7 +37,9 @@ _SETTLE_STEPS = 4
 _GRIPPER_STEPS = 9
 _LOOK_STEPS = 3
 _MAX_ATTEMPTS = 3
-_MOVED_M = 0.03
+_HIGHEST_ON_TABLE_M = 0.12
+_HANGS_BELOW_M = 0.06
+_NEAR_GRIPPER_M = 0.07
 # optical frame: x to the right, z away from the camera
 _CAMERA_AXES = {"left": (0, 1.0), "right": (0, -1.0), "nearest": (2, 1.0), "farthest": (2, -1.0)}
 
@@ -131,12 +133,11 @@ class ClassicalPolicy:
             yield _Command("descend", grasp_m, False, _SETTLE_STEPS)
             yield _Command("grasp", grasp_m, True, _GRIPPER_STEPS)
             yield _Command("lift", above_m, True, _SETTLE_STEPS)
-            left_behind = self._still_there(target)
-            if left_behind is None:
+            if self._is_lifted(target, above_m):
                 break
             yield _Command("retry", above_m, False, _GRIPPER_STEPS)
             yield _Command("look", home_m, False, _LOOK_STEPS)
-            target = self._still_there(target) or left_behind
+            target = self._find_again(target)
         else:
             raise PolicyError(
                 f"the {target.label} object is still on the table after {_MAX_ATTEMPTS} attempts"
@@ -161,7 +162,7 @@ class ClassicalPolicy:
         ]
 
     def _select_object(self, task: PickAndPlace) -> Blob:
-        objects = self._see(find_objects)
+        objects = self._on_table()
         if task.color is not None:
             seen = sorted({blob.label for blob in objects})
             objects = [blob for blob in objects if blob.label == task.color]
@@ -176,13 +177,24 @@ class ClassicalPolicy:
             )
         return self._select(objects, task.relation or "nearest", "object")
 
-    def _still_there(self, target: Blob) -> Blob | None:
-        """The object, when it is seen on the table near where it was; else None."""
-        for blob in self._see(find_objects):
-            moved_m = float(np.linalg.norm(blob.center_m - target.center_m))
-            if blob.label == target.label and moved_m < _MOVED_M:
-                return blob
-        return None
+    def _is_lifted(self, target: Blob, above_m: Point) -> bool:
+        """Whether something of the target's colour is seen in the raised gripper."""
+        return any(
+            blob.label == target.label
+            and blob.top_m > above_m[2] - _HANGS_BELOW_M
+            and float(np.linalg.norm(blob.center_m - above_m[:2])) < _NEAR_GRIPPER_M
+            for blob in self._see(find_objects)
+        )
+
+    def _find_again(self, target: Blob) -> Blob:
+        """The object on the table, next to where it was; it may have rolled."""
+        found = [blob for blob in self._on_table() if blob.label == target.label]
+        if not found:
+            raise PolicyError(f"the {target.label} object was lost while grasping it")
+        return min(found, key=lambda b: float(np.linalg.norm(b.center_m - target.center_m)))
+
+    def _on_table(self) -> list[Blob]:
+        return [blob for blob in self._see(find_objects) if blob.top_m < _HIGHEST_ON_TABLE_M]
 
     def _reachable(self, center_m: Point, z_m: float) -> Point:
         """A waypoint, kept a bin inside the workspace box."""
