@@ -23,6 +23,13 @@ TIMEOUT_S = 60.0
 NUM_STEPS = 12
 
 
+def start_recorder(folder: Path, *parameters: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "spatialbot_ros.nodes.recorder", "--ros-args"]
+    for parameter in (f"output_directory:={folder}", "reserve_mb:=0", *parameters):
+        command += ["-p", parameter]
+    return subprocess.Popen(command)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def ros_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -38,10 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recorder(ros_environment: None, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spatialbot_ros.nodes.recorder", "--ros-args"]
-        + ["-p", f"output_directory:={folder}", "-p", "reserve_mb:=0"]
-    )
+    process = start_recorder(folder)
     try:
         yield process
     finally:
@@ -178,11 +182,7 @@ def test_a_shutdown_closes_the_open_episode(
 
 def test_missing_publishers_are_named(tmp_path: Path) -> None:
     """A recorder alone: start fails, says what is silent and leaves no folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spatialbot_ros.nodes.recorder", "--ros-args"]
-        + ["-p", f"output_directory:={tmp_path}", "-p", "reserve_mb:=0"]
-        + ["-p", "wait_for_topics_s:=0.3"]
-    )
+    process = start_recorder(tmp_path, "wait_for_topics_s:=0.3")
     lab = LabDouble()
     try:
         lab.wait_for_recorder()
