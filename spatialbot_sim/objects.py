@@ -7,10 +7,12 @@ Sizes fit the FR3 hand: it opens to 80 mm, so nothing that is to be grasped is w
 
 import itertools
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatialbot_model.contracts.errors import UnknownNameError
 
@@ -106,9 +108,9 @@ def add_object(
     ET.SubElement(body, "freejoint", name=f"{item.name}_joint")
     rgba = _numbers(*COLORS[item.color], 1.0)
     if item.kind == "cube":
-        _geom(body, "box", [CUBE_HALF_M] * 3, mass="0.05", rgba=rgba, **_GRASP_CONTACT)
+        _geom(body, "box", [CUBE_HALF_M] * 3, {"mass": "0.05", "rgba": rgba, **_GRASP_CONTACT})
     elif item.kind == "ball":
-        _geom(body, "sphere", [BALL_RADIUS_M], mass="0.04", rgba=rgba, **_BALL_CONTACT)
+        _geom(body, "sphere", [BALL_RADIUS_M], {"mass": "0.04", "rgba": rgba, **_BALL_CONTACT})
     else:
         _add_cup(body, asset, item.name, rgba)
 
@@ -122,8 +124,9 @@ def add_board(worldbody: ET.Element, board: PlacedBoard, top_z_m: float) -> None
         pos=_numbers(board.x_m, board.y_m, top_z_m + BOARD_HALF_M[2]),
         quat=_yaw_quaternion(board.yaw_rad),
     )
-    _geom(body, "box", BOARD_HALF_M, material="wood")
+    _geom(body, "box", BOARD_HALF_M, {"material": "wood"})
     # a groove makes the slab look like a cutting board; drawn, never touched
+    groove = {"material": "groove", "contype": "0", "conaffinity": "0"}
     ring = np.array(BOARD_HALF_M[:2]) - 0.014
     for axis in (0, 1):
         for sign in (-1.0, 1.0):
@@ -131,7 +134,7 @@ def add_board(worldbody: ET.Element, board: PlacedBoard, top_z_m: float) -> None
             size[axis] = 0.0015
             position = [0.0, 0.0, BOARD_HALF_M[2]]
             position[axis] = sign * ring[axis]
-            _geom(body, "box", size, position, material="groove", contype="0", conaffinity="0")
+            _geom(body, "box", size, groove, position)
 
 
 def _add_cup(body: ET.Element, asset: ET.Element, name: str, rgba: str) -> None:
@@ -148,12 +151,10 @@ def _add_cup(body: ET.Element, asset: ET.Element, name: str, rgba: str) -> None:
             body,
             "box",
             [CUP_WALL_M / 2, half_chord, half],
+            {"quat": _yaw_quaternion(angle), "mass": wall_mass, **hidden},
             [mid_radius * np.cos(angle), mid_radius * np.sin(angle), 0.0],
-            quat=_yaw_quaternion(angle),
-            mass=wall_mass,
-            **hidden,
         )
-    _geom(body, "cylinder", [CUP_RADIUS_M - CUP_WALL_M, 0.002], [0, 0, 0.002 - half], **hidden)
+    _geom(body, "cylinder", [CUP_RADIUS_M - CUP_WALL_M, 0.002], hidden, [0, 0, 0.002 - half])
     vertices, faces = _lathe_mesh(
         [
             (0.0, -half),
@@ -175,15 +176,17 @@ def _add_cup(body: ET.Element, asset: ET.Element, name: str, rgba: str) -> None:
         inertia="shell",
     )
     drawn = {"contype": "0", "conaffinity": "0", "mass": "0", "rgba": rgba}
-    ET.SubElement(body, "geom", type="mesh", mesh=f"{name}_lathe", group="2", **drawn)
+    ET.SubElement(body, "geom", drawn, type="mesh", mesh=f"{name}_lathe", group="2")
     # the handle points along +x, out of the way of fingers that close along y
     loop = [(0.024, 0.014), (0.037, 0.012), (0.041, 0.0), (0.037, -0.012), (0.024, -0.014)]
     for (x0, z0), (x1, z1) in itertools.pairwise(loop):
         ends = _numbers(x0, 0, z0, x1, 0, z1)
-        ET.SubElement(body, "geom", type="capsule", size="0.0032", fromto=ends, group="2", **drawn)
+        ET.SubElement(body, "geom", drawn, type="capsule", size="0.0032", fromto=ends, group="2")
 
 
-def _lathe_mesh(profile: list[tuple[float, float]], segments: int) -> tuple[np.ndarray, np.ndarray]:
+def _lathe_mesh(
+    profile: list[tuple[float, float]], segments: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Revolve a closed (radius, z) profile about z: vertices (V, 3) and faces (F, 3), outward."""
     rings = [(r, z) for r, z in profile if r > 0]
     angles = 2 * np.pi * np.arange(segments) / segments
@@ -208,20 +211,12 @@ def _lathe_mesh(profile: list[tuple[float, float]], segments: int) -> tuple[np.n
 def _geom(
     body: ET.Element,
     shape: str,
-    size: "list[float] | tuple[float, ...]",
-    position: "list[float] | None" = None,
-    group: str = "2",
-    **attributes: str,
+    size: Sequence[float],
+    attributes: Mapping[str, str],
+    position: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> None:
-    ET.SubElement(
-        body,
-        "geom",
-        type=shape,
-        size=_numbers(*size),
-        pos=_numbers(*(position or (0.0, 0.0, 0.0))),
-        group=group,
-        **attributes,
-    )
+    drawn = {"group": "2", **attributes}
+    ET.SubElement(body, "geom", drawn, type=shape, size=_numbers(*size), pos=_numbers(*position))
 
 
 def _numbers(*values: float) -> str:

@@ -88,11 +88,12 @@ def build_world(scene: Scene, cell: Cell) -> World:
             f"the world of {scene.task} seed {scene.seed} does not compile: {error}"
         ) from error
     data = mujoco.MjData(model)
+    names = [item.name for item in scene.objects] + [board.name for board in scene.boards]
     world = World(
         scene=scene,
         model=model,
         data=data,
-        body_ids={item.name: model.body(item.name).id for item in (*scene.objects, *scene.boards)},
+        body_ids={name: model.body(name).id for name in names},
     )
     for name in FINGER_NAMES:
         model.dof_frictionloss[model.joint(name).dofadr[0]] = _FINGER_FRICTION_N
@@ -235,8 +236,8 @@ def _add_furniture(worldbody: ET.Element, cell: Cell) -> None:
     ghost = {**drawn, "contype": "0", "conaffinity": "0"}
     table = ET.SubElement(worldbody, "body", name=TABLE_BODY, pos=f"{x} {y} {top - half_z}")
     ET.SubElement(
-        table, "geom", name="table_top", material="table", size=f"{half_x} {half_y} {half_z}",
-        friction="1 .005 .0001", **drawn,
+        table, "geom", drawn, name="table_top", material="table",
+        size=f"{half_x} {half_y} {half_z}", friction="1 .005 .0001",
     )  # fmt: skip
     leg_half = (_FLOOR_BELOW_TABLE_M - 2 * half_z) / 2
     leg_z = -half_z - leg_half
@@ -244,12 +245,12 @@ def _add_furniture(worldbody: ET.Element, cell: Cell) -> None:
         for sy in (-1, 1):
             at = f"{sx * (half_x - 0.06)} {sy * (half_y - 0.06)} {leg_z}"
             ET.SubElement(
-                table, "geom", material="table_edge", size=f".03 .03 {leg_half}", pos=at, **ghost
+                table, "geom", ghost, material="table_edge", size=f".03 .03 {leg_half}", pos=at
             )
     # what the base stands on, behind the table's edge
     ET.SubElement(
-        worldbody, "geom", material="table_edge", size=f".16 .14 {_FLOOR_BELOW_TABLE_M / 2}",
-        pos=f"-0.16 0 {top - _FLOOR_BELOW_TABLE_M / 2}", **ghost,
+        worldbody, "geom", ghost, material="table_edge", size=f".16 .14 {_FLOOR_BELOW_TABLE_M / 2}",
+        pos=f"-0.16 0 {top - _FLOOR_BELOW_TABLE_M / 2}",
     )  # fmt: skip
     ET.SubElement(
         worldbody, "geom", type="plane", material="floor", size="8 8 .1",
