@@ -161,13 +161,18 @@ def _draw_path(axes: "Axes", points_px: NDArray[np.float64]) -> None:
     axes.add_collection(line)
     seen = points_px[~np.isnan(points_px).any(axis=1)]
     if len(seen):
-        for point, marker, name in ((seen[0], "o", "start"), (seen[-1], "s", "end")):
+        # to both sides: a run often ends where it began
+        for point, marker, name, side in (
+            (seen[0], "o", "start", -1),
+            (seen[-1], "s", "end", 1),
+        ):
             axes.plot(*point, marker, markersize=11, markeredgewidth=2, color="#ffb000", mec=_INK)
             axes.annotate(
                 name,
                 point,
-                xytext=(12, -4),
+                xytext=(12 * side, -4),
                 textcoords="offset points",
+                horizontalalignment="left" if side > 0 else "right",
                 fontsize=12,
                 color=_INK,
                 bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.85},

@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 
-from spatialbot_model.contracts.transforms import invert
+from spatialbot_model.contracts.frame_tree import FrameTree
 from spatialbot_ros.nodes.conversions import msg_to_transform
 
 try:
@@ -89,30 +89,15 @@ class _WireListener:
     """Reads /tf_static directly and keeps the tree."""
 
     def __init__(self, node: Node) -> None:
-        self._pose_in_parent: dict[str, tuple[str, NDArray[np.float64]]] = {}
+        self._tree = FrameTree()
         self._subscription = node.create_subscription(
             TFMessage, "/tf_static", self._on_message, STATIC_QOS
         )
 
     def _on_message(self, message: TFMessage) -> None:
         for transform in message.transforms:
-            self._pose_in_parent[transform.child_frame_id] = (
-                transform.header.frame_id,
-                msg_to_transform(transform.transform),
-            )
+            T = msg_to_transform(transform.transform)
+            self._tree.set(transform.header.frame_id, transform.child_frame_id, T)
 
     def lookup(self, target: str, source: str) -> NDArray[np.float64] | None:
-        T_root_target, root_target = self._to_root(target)
-        T_root_source, root_source = self._to_root(source)
-        if root_target != root_source:
-            return None
-        return invert(T_root_target) @ T_root_source
-
-    def _to_root(self, frame: str) -> tuple[NDArray[np.float64], str]:
-        T = np.eye(4)
-        for _ in range(len(self._pose_in_parent) + 1):
-            if frame not in self._pose_in_parent:
-                break
-            frame, T_parent_frame = self._pose_in_parent[frame]
-            T = T_parent_frame @ T
-        return T, frame
+        return self._tree.lookup(target, source)
