@@ -16,7 +16,7 @@ def running(request):
     """Client of a running executor with either arm; the robot process, if there is one."""
     robot = RobotProcess(own_address()) if request.param == "franky" else None
     process = ExecutorProcess(
-        robot=request.param, robot_ip=robot.address if robot else "none", home_speed_factor=0.6
+        robot=request.param, robot_ip=robot.address if robot else "none", home_speed_factor=1.0
     )
     client = ExecutorClient()
     try:
