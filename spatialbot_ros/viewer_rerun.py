@@ -14,6 +14,7 @@ import tempfile
 from collections import deque
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -231,6 +232,7 @@ class RerunProcess:
 
     def __init__(self, *, window: bool, port: int, web_port: int) -> None:
         self.url = f"rerun+http://127.0.0.1:{port}/proxy"
+        self.page = f"http://127.0.0.1:{web_port}?url={quote(self.url, safe='')}"
         self._arguments = ["--bind", "127.0.0.1", "--port", str(port)]
         self._arguments += (
             ["--expect-data-soon"]

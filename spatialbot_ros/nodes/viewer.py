@@ -72,8 +72,8 @@ class ViewerNode(Node):
             )
             self._process.start()
             self._view.connect(self._process.url)
-        if mode == "serve":
-            self.get_logger().info(f"open http://127.0.0.1:{parameters.web_port} in a browser")
+            if mode == "serve":
+                self.get_logger().info(f"open {self._process.page} in a browser")
         self._complained: set[str] = set()
         for topic in EPISODE_TOPICS.values():
             static = topic.role is TopicRole.STATIC
