@@ -109,7 +109,9 @@ def _measure(
         center_m, size_m = (low_m + high_m) / 2.0, high_m - low_m
         width_m = np.ptp(np.percentile(points_m[:, 1], (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT)))
         if size_m[1] < _ROUND_WIDTH * width_m:
-            center_m = _center_of_round(stats[index], frame.intrinsics, T_base_camera, top_m / 2.0)
+            # not half the top's height: a ball in the gripper is looked at, too
+            height_m = top_m - float(width_m) / 2.0
+            center_m = _center_of_round(stats[index], frame.intrinsics, T_base_camera, height_m)
         blobs.append(Blob(label, center_m, size_m, top_m, len(rows)))
     return blobs
 
@@ -120,7 +122,7 @@ def _center_of_round(
     T_base_camera: NDArray[np.float64],
     height_m: float,
 ) -> NDArray[np.float64]:
-    """Where the line of sight through the middle of a ball's outline is at half its height.
+    """Where the line of sight through the middle of a ball's outline is at its centre's height.
 
     The far side of a ball is hidden, so the middle of what is visible lies too near; the outline
     is symmetric about the centre.
