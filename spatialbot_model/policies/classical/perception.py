@@ -110,7 +110,9 @@ def _measure(
         width_m = np.ptp(np.percentile(points_m[:, 1], (_EDGE_PERCENT, 100.0 - _EDGE_PERCENT)))
         if size_m[1] < _ROUND_WIDTH * width_m:
             # not half the top's height: a ball in the gripper is looked at, too
-            height_m = top_m - float(width_m) / 2.0
+            distance_m = float(np.median(z_m))
+            radius_m = stats[index, cv2.CC_STAT_WIDTH] / 2.0 * distance_m / frame.intrinsics.fx_px
+            height_m = top_m - float(radius_m)
             center_m = _center_of_round(stats[index], frame.intrinsics, T_base_camera, height_m)
         blobs.append(Blob(label, center_m, size_m, top_m, len(rows)))
     return blobs
