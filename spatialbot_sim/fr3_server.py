@@ -9,8 +9,12 @@ Everything that reaches into franky-sim 1.0.4 (pinned) is in this file:
   so that a loaded machine slows the simulation instead of starving the controller.
 """
 
+import errno
+import ipaddress
+import logging
 import select
 import socket
+import struct
 from collections.abc import Sequence
 
 import mujoco
@@ -41,6 +45,7 @@ JOINT_DAMPING_GAINS = (130.0, 130.0, 100.0, 100.0, 40.0, 40.0, 40.0)
 """franky-sim's default kv lags 90 ms behind the command, these 28 ms (measured)."""
 
 _LOCKSTEP_WAIT_S = 0.020
+_LOG = logging.getLogger(__name__)
 
 
 class Fr3Server:
@@ -97,9 +102,23 @@ class Fr3Server:
         """One millisecond: take commands, step, send the state, wait for the answer to it."""
         if self._simulator is None or self._robot_server is None:
             raise SimulationError("the simulated robot is not open; call open() first")
-        self._robot_server.process_commands()
+        try:
+            self._robot_server.process_commands()
+        except (KeyError, ValueError, struct.error, OSError) as error:
+            _LOG.warning(
+                "a client of %s sent something that is not libfranka's protocol (%r); dropped",
+                self.address,
+                error,
+            )
+            self._robot_server.drop_clients()
+            # the joints need their holding torque in this tick too
+            self._robot_server.process_commands()
         self._simulator.step()
-        self._robot_server.send_state()
+        try:
+            self._robot_server.send_state()
+        except OSError as error:
+            _LOG.warning("cannot send the state to the client of %s: %s", self.address, error)
+            self._robot_server.drop_clients()
         if self.motion_running:
             self._robot_server.wait_for_command(_LOCKSTEP_WAIT_S)
 
@@ -121,7 +140,7 @@ class Fr3Server:
     def close(self) -> None:
         """Release the ports; allowed more than once."""
         if self._robot_server is not None:
-            self._robot_server.reset_state()
+            self._robot_server.drop_clients()
             self._robot_server.cleanup()
             self._robot_server = None
         if self._simulator is not None:
@@ -134,20 +153,27 @@ def check_address(address: str, ports: Sequence[int]) -> None:
 
     Raises:
         AddressInUseError: a port is taken; names it.
-        ConfigurationError: not an IPv4 address of this machine.
+        ConfigurationError: not a loopback IPv4 address of this machine.
     """
+    try:
+        is_loopback = ipaddress.IPv4Address(address).is_loopback
+    except ipaddress.AddressValueError as error:
+        raise ConfigurationError(
+            f"{address!r} is no IPv4 address; use a loopback one such as 127.0.0.61"
+        ) from error
+    if not is_loopback:
+        raise ConfigurationError(
+            f"{address} is no loopback address; the simulated robot obeys whoever connects, so it"
+            " is served to this machine only: use one such as 127.0.0.61"
+        )
     for port in ports:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((address, port))
                 probe.listen(1)
-            except (socket.gaierror, OverflowError) as error:
-                raise ConfigurationError(
-                    f"{address!r} is no IPv4 address; use a loopback one such as 127.0.0.61"
-                ) from error
             except OSError as error:
-                if error.errno == 99:  # EADDRNOTAVAIL
+                if error.errno == errno.EADDRNOTAVAIL:
                     raise ConfigurationError(
                         f"{address} is no address of this machine; use a loopback one such as"
                         " 127.0.0.61"
@@ -223,6 +249,11 @@ class _RobotServer(FrankaRobotServer):  # type: ignore[misc]
     def _setup_udp_connection(self, network_udp_port: int) -> None:
         super()._setup_udp_connection(network_udp_port)
         _bind_udp(self)
+
+    def drop_clients(self) -> None:
+        """Close the connections of robot and gripper; the arm holds where it is."""
+        self.reset_state()
+        self.gripper_server.reset_state()
 
     def wait_for_command(self, timeout_s: float) -> None:
         """Until the client has answered the last state, at most `timeout_s`."""

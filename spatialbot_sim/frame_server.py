@@ -20,9 +20,8 @@ from spatialbot_model.contracts.frame_link import (
 )
 
 ACK_WAIT_S = 0.25
-"""Below libfranka's own time-out of 1 s, since the robot's states wait meanwhile."""
-
-_SEND_WAIT_S = 1.0
+_SEND_WAIT_S = 0.6
+# both waits together stay below libfranka's time-out of 1 s: the robot's states wait meanwhile
 _BUFFER_BYTES = 8 * 1024 * 1024
 
 

@@ -158,6 +158,9 @@ def build_mjcf(scene: Scene, cell: Cell) -> str:
         add_object(worldbody, asset, item, cell.table_top_z_m)
     option = _child(root, "option")
     option.set("timestep", str(TIMESTEP_S))
+    # with MuJoCo's default friction cone a ball creeps out of the fingers within a second (measured)
+    option.set("cone", "elliptic")
+    option.set("impratio", "10")
     return ET.tostring(root, encoding="unicode")
 
 

@@ -16,7 +16,7 @@ from rosgraph_msgs.msg import Clock
 from spatialbot_msgs.msg import DeltaAction, TaskStatus
 from spatialbot_msgs.srv import ResetSimulation
 
-from spatialbot_model.contracts.errors import SpatialBotError
+from spatialbot_model.contracts.errors import SimulationError, SpatialBotError
 from spatialbot_model.contracts.types import BASE_FRAME
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
@@ -90,6 +90,7 @@ class SimulationNode(Node):
             self._on_reset,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
+        self._failed = self.create_guard_condition(self._on_failure)
         self._error: BaseException | None = None
         self._opened = threading.Event()
         self._thread = threading.Thread(target=self._run, name="physics")
@@ -116,8 +117,16 @@ class SimulationNode(Node):
             finally:
                 self._opened.set()
             self._lab.run()
+        except Exception as error:
+            # whatever it was: a clock that stands still must end the node, not freeze the others
+            self._error = error
+            self._failed.trigger()
+            raise
         finally:
             self._lab.close()
+
+    def _on_failure(self) -> None:
+        raise SimulationError(f"the physics loop broke: {self._error!r}")
 
     def _on_tick(self, ticks: int, time_ns: int) -> None:
         if ticks % _TICKS_PER_CLOCK == 0:
