@@ -102,9 +102,11 @@ def test_objects_stay_at_rest(cell: Cell, kind: str) -> None:
     assert np.linalg.norm(world.body_position_m("a") - start_m) < 5e-4
 
 
-def test_settle_refuses_an_object_inside_the_arm(cell: Cell) -> None:
-    in_the_base = PlacedObject("a", "cube", "red", 0.05, 0.0, 0.0)
-    world = build_world(Scene("t", 0, "-", "a", "-", (in_the_base,), ()), cell)
+@pytest.mark.parametrize("x_m", [0.05, 0.0, -0.2])
+def test_settle_refuses_what_does_not_stay(cell: Cell, x_m: float) -> None:
+    """Inside the robot's base (pushed away or into the table) and beside the table (falls)."""
+    item = PlacedObject("a", "cube", "red", x_m, 0.05 if x_m <= 0.0 else 0.0, 0.0)
+    world = build_world(Scene("t", 0, "-", "a", "-", (item,), ()), cell)
     with pytest.raises(SimulationError, match="home"):
         settle(world)
 
