@@ -137,7 +137,9 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
             "camera",
             {**common, "camera": camera, "address": a["robot_ip"], "serial_no": a["serial_no"]}
             # with RViz the robot_state_publisher gives the camera's pose, from the same file
-            | {"publish_base_tf": not rviz},
+            | {"publish_base_tf": not rviz}
+            # the lab is up within a second or two; no need to back off for longer
+            | ({"reconnect_timeout": 1.0} if simulation else {}),
             namespace="/camera",
         ),
         _node("executor", {**common, "robot": a["robot"], "robot_ip": a["robot_ip"]}),

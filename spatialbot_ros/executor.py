@@ -17,6 +17,8 @@ from spatialbot_ros.reference import TargetReference, pose_error
 from spatialbot_ros.safety import SafetyEnvelope
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
+_INTERRUPTION_S = 0.5
+
 
 class Executor:
     """State machine and integrated target of one arm."""
@@ -41,6 +43,7 @@ class Executor:
         self._records: list[SafetyRecord] = []
         self.detail = "not connected yet"
         self.last_sequence = 0
+        self._interrupted_s: float | None = None
         self.num_faults = 0
         self.num_safety_events = 0
 
@@ -202,6 +205,20 @@ class Executor:
         self.num_safety_events += 1
         self.detail = f"{reason}; call recover, then resume"
         self._records.append(SafetyRecord("fault", Severity.FAULT, reason, source="robot"))
+
+    def interrupted(self, reason: str) -> None:
+        """A motion ended by itself and the robot is healthy: the next cycle moves on.
+
+        Once is an event; again within `_INTERRUPTION_S` of robot time is a fault.
+        """
+        now_s = self._measured.robot_time_s if self._measured is not None else 0.0
+        last_s, self._interrupted_s = self._interrupted_s, now_s
+        if last_s is not None and now_s - last_s < _INTERRUPTION_S:
+            self.fault(reason)
+            return
+        self._records.append(
+            SafetyRecord("motion_interrupted", Severity.CLAMPED, reason, source="robot")
+        )
 
     def recovered(self, measured: ArmState) -> Outcome:
         """The robot says that its fault is cleared; stays stopped until `resume`."""

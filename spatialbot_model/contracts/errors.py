@@ -77,6 +77,10 @@ class RobotReflexError(RobotError):
     """The robot stopped itself (reflex); recovery must be asked for."""
 
 
+class RobotMotionError(RobotError):
+    """A motion ended by itself with the robot healthy; it may be asked to move again."""
+
+
 class SafetyError(SpatialBotError):
     """A command was refused by the safety envelope."""
 

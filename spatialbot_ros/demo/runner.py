@@ -9,7 +9,7 @@ from pathlib import Path
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_ros.demo.stack import Stack
 from spatialbot_ros.demo.summary import EpisodeRecord
-from spatialbot_ros.episodes.reader import EpisodeReader
+from spatialbot_ros.episodes.check import check_episode
 from spatialbot_ros.episodes.report import write_report
 from spatialbot_ros.nodes.conversions import stamp_to_ns
 from spatialbot_ros.nodes.lab_client import LabClient
@@ -130,7 +130,10 @@ def _run_episode(
     num_frames = 0
     if episode:
         stopped = lab.stop_episode("success" if success else "failure", reason)
-        episode, num_frames = stopped.path, _count_frames(Path(stopped.path))
+        report = check_episode(Path(stopped.path))
+        for problem in report.problems:
+            tell(f"  the episode has a problem: {problem}")
+        episode, num_frames = stopped.path, report.num_pairs
     return EpisodeRecord(
         seed=seed,
         task=options.task,
@@ -146,11 +149,6 @@ def _run_episode(
         frames=num_frames,
         episode=episode,
     )
-
-
-def _count_frames(episode: Path) -> int:
-    with EpisodeReader(episode) as reader:
-        return reader.topics["/camera/camera/color/image_raw"][1]
 
 
 def _new_folder(output: Path) -> Path:

@@ -21,7 +21,7 @@ class EpisodeRecord:
         placement_error_mm: horizontal distance of object and board centre; None when unknown.
         faults: control faults of the executor.
         safety_events: everything that was clamped or refused.
-        frames: colour images that the recorder kept; 0 when not recorded.
+        frames: colour images with their depth in the recording; 0 when not recorded.
         episode: folder of the rosbag2, "" when not recorded.
     """
 

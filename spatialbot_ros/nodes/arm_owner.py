@@ -14,7 +14,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.errors import RobotConnectionError, RobotError, RobotReflexError
+from spatialbot_model.contracts.errors import (
+    RobotConnectionError,
+    RobotError,
+    RobotMotionError,
+    RobotReflexError,
+)
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import Outcome, State
 from spatialbot_ros.ports import Arm, ArmState
@@ -209,6 +214,8 @@ class ArmOwner:
                 self._command_gripper(command.gripper_closed)
         except RobotReflexError as error:
             self._executor.fault(str(error))
+        except RobotMotionError as error:
+            self._executor.interrupted(str(error))
         self._listener.on_state(self._executor)
 
     def _command_gripper(self, closed: bool) -> None:
@@ -227,6 +234,8 @@ class ArmOwner:
                 return self._arm.read_state()
             except RobotReflexError as error:
                 self._executor.fault(str(error))
+            except RobotMotionError as error:
+                self._executor.interrupted(str(error))
         return self._arm.read_state()
 
     def _empty_mailbox(self, state: ArmState | None) -> bool:

@@ -21,8 +21,10 @@ from spatialbot_msgs.srv import ResetSimulation, StartEpisode, StopEpisode
 from std_srvs.srv import Trigger
 
 from spatialbot_model.contracts.errors import SpatialBotError, StaleDataError
+from spatialbot_ros.nodes.conversions import stamp_to_ns
 
 _POLL_S = 0.02
+_CLOCK_TOLERANCE_NS = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class LabClient:
                 and self.executor_state is not None
                 and self.executor_state.state != ExecutorState.DISCONNECTED
             ),
+            # a node that has not heard /clock yet takes every stamp for one from the future
+            "clock": self._clocks_agree,
             "policy": self._execute.server_is_ready,
         }
         if recorder:
@@ -107,6 +111,13 @@ class LabClient:
                 )
             self._check()
             time.sleep(_POLL_S)
+
+    def _clocks_agree(self) -> bool:
+        if self.task_status is None or self.executor_state is None:
+            return False
+        stamps = (self.task_status.header.stamp, self.executor_state.header.stamp)
+        ahead_ns = stamp_to_ns(stamps[0]) - stamp_to_ns(stamps[1])
+        return abs(ahead_ns) < _CLOCK_TOLERANCE_NS
 
     def reset(self, task: str, seed: int, timeout_s: float = 60.0) -> ResetSimulation.Response:
         """Lay a scene; the response carries its instruction."""

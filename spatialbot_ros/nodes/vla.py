@@ -10,6 +10,9 @@ have taken one action before it emits the next.
 import threading
 import time
 import traceback
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +33,12 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from spatialbot_model.contracts.action_codec import DeltaAction, Finished, parse_action_text
-from spatialbot_model.contracts.errors import ActionParseError, PolicyError, SpatialBotError
+from spatialbot_model.contracts.errors import (
+    ActionParseError,
+    ConfigurationError,
+    PolicyError,
+    SpatialBotError,
+)
 from spatialbot_model.contracts.history import FrameHistory
 from spatialbot_model.contracts.types import BASE_FRAME, Observation, PolicyStep
 from spatialbot_model.policies.base import PolicyConfig
@@ -164,14 +172,28 @@ class VlaNode(Node):
     # -- callbacks -------------------------------------------------------------------------
 
     def _on_color(self, message: Image) -> None:
-        self._optical_frame = message.header.frame_id
-        self._frames.add_color(stamp_to_ns(message.header.stamp), msg_to_image(message))
+        with self._dropping(message):
+            self._frames.add_color(stamp_to_ns(message.header.stamp), msg_to_image(message))
+            self._optical_frame = message.header.frame_id
 
     def _on_depth(self, message: Image) -> None:
-        self._frames.add_depth(stamp_to_ns(message.header.stamp), msg_to_image(message))
+        with self._dropping(message):
+            self._frames.add_depth(stamp_to_ns(message.header.stamp), msg_to_image(message))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._frames.set_intrinsics(msg_to_intrinsics(message))
+        with self._dropping(message):
+            self._frames.set_intrinsics(msg_to_intrinsics(message))
+
+    @contextmanager
+    def _dropping(self, message: Image | CameraInfo) -> Iterator[None]:
+        """A malformed image is dropped with a warning; it must not end the node."""
+        try:
+            yield
+        except ConfigurationError as error:
+            self.get_logger().warning(
+                f"dropped a message of {message.header.frame_id!r}: {error}",
+                throttle_duration_sec=5.0,
+            )
 
     def _on_executor_state(self, message: ExecutorState) -> None:
         with self._executor_changed:
@@ -233,7 +255,7 @@ class VlaNode(Node):
                 action = parse_action_text(answer.text, self._spec)
             except ActionParseError as error:
                 malformed += 1
-                self._publish_step(instruction, answer, latency_ms, None)
+                self._publish_step(observation, answer, latency_ms, None)
                 self.get_logger().warning(f"answer refused, the arm holds: {error}")
                 if malformed >= self._parameters.max_malformed_answers:
                     raise GoalEndedError(f"{malformed} unreadable answers in a row: {error}") from (
@@ -241,7 +263,7 @@ class VlaNode(Node):
                     )
                 continue
             malformed = 0
-            self._publish_step(instruction, answer, latency_ms, action)
+            self._publish_step(observation, answer, latency_ms, action)
             feedback = ExecuteInstruction.Feedback(
                 step=step, text=answer.text, stage=answer.stage, latency=latency_ms
             )
@@ -288,7 +310,7 @@ class VlaNode(Node):
 
     def _publish_step(
         self,
-        instruction: str,
+        observation: Observation,
         answer: PolicyStep,
         latency_ms: float,
         action: DeltaAction | Finished | None,
@@ -298,9 +320,10 @@ class VlaNode(Node):
         message = PolicyStepMsg(
             observation_stamp=observed,
             policy=self._parameters.policy,
-            instruction=instruction,
+            instruction=observation.instruction,
             text=answer.text,
             stage=answer.stage,
+            depth_checksum=zlib.crc32(observation.newest.depth_mm.data),
             finished=isinstance(action, Finished),
             latency_names=["policy", *answer.stage_ms],
             latencies=[latency_ms, *answer.stage_ms.values()],

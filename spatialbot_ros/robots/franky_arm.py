@@ -27,6 +27,7 @@ from spatialbot_model.contracts.errors import (
     MissingDependencyError,
     RobotConnectionError,
     RobotError,
+    RobotMotionError,
     RobotReflexError,
 )
 from spatialbot_model.contracts.transforms import compose, quaternion_to_matrix
@@ -51,6 +52,9 @@ _REST_TIMEOUT_S = 2.0
 _RECOVERY_TIMEOUT_S = 2.0
 _POLL_S = 0.005
 _OPEN_WIDTH_M = 0.08
+_PLANNER_FAILED = "Motion planner failed"
+_TWIST_DECIMALS = 5
+"""A hundredth of a millimetre per second: finer differences are noise to the planner."""
 _MODES = {
     "Idle": ArmMode.IDLE,
     "Move": ArmMode.MOVING,
@@ -151,7 +155,8 @@ class FrankyArm:
         """See `ports.Arm`."""
         robot, _ = self._owned()
         hold = franky.Duration(max(1, round(hold_s * 1e3)))
-        target = franky.Twist(twist_base[:3], twist_base[3:])
+        rounded = np.round(twist_base, _TWIST_DECIMALS)
+        target = franky.Twist(rounded[:3], rounded[3:])
         waypoint = franky.CartesianVelocityWaypoint
         motion = franky.CartesianVelocityWaypointMotion(
             [waypoint(target, hold_target_duration=hold), waypoint(_zero_twist())],
@@ -374,4 +379,6 @@ def _translated(doing: str) -> Iterator[None]:
         raise RobotReflexError(f"the robot refused or stopped while {doing}: {error}") from error
     except Exception as error:
         # franky also raises plain RuntimeError and types outside its own exception tree
+        if _PLANNER_FAILED in str(error):
+            raise RobotMotionError(f"the motion ended while {doing}: {error}") from error
         raise RobotError(f"{type(error).__name__} while {doing}: {error}") from error
