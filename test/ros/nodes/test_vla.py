@@ -277,6 +277,13 @@ def test_stopped_executor_ends_the_goal(start: Start) -> None:
     assert lab.actions == []
 
 
+def test_malformed_images_are_dropped_and_the_next_ones_used(start: Start) -> None:
+    lab = start([text_of(0.0), FINISHED_TEXT])
+    other = camera_info_to_msg(CameraIntrinsics(640, 480, 600.0, 600.0, 320.0, 240.0), "x", 1)
+    lab._info.publish(other)
+    assert lab.execute().finished
+
+
 def test_step_limit(start: Start) -> None:
     lab = start([text_of(0.003)] * 50)
     assert "not finished after 3 steps" in lab.execute(max_steps=3).reason

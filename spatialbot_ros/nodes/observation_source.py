@@ -1,0 +1,110 @@
+"""What a policy sees: the newest synchronised colour-depth pair, its history, the camera's pose."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+from spatialbot_model.contracts.errors import ConfigurationError, StaleDataError
+from spatialbot_model.contracts.history import FrameHistory
+from spatialbot_model.contracts.types import BASE_FRAME, Observation
+from spatialbot_ros.frame_pairs import FramePairs
+from spatialbot_ros.nodes.conversions import msg_to_intrinsics, stamp_to_ns
+from spatialbot_ros.nodes.images import msg_to_image
+from spatialbot_ros.nodes.static_transforms import StaticTransformListener
+
+_COLOR = "/camera/camera/color"
+_DEPTH = "/camera/camera/aligned_depth_to_color"
+_POLL_S = 0.01
+
+
+class ObservationSource:
+    """Listens to the camera; hands out one observation per control step."""
+
+    def __init__(self, node: Node, timeout_s: float) -> None:
+        self._node = node
+        self._timeout_s = timeout_s
+        self._frames = FramePairs()
+        self._history = FrameHistory()
+        self._transforms = StaticTransformListener(node)
+        self._optical_frame = ""
+        self._last_stamp_ns = -1
+        group = MutuallyExclusiveCallbackGroup()
+        for topic, message_type, callback in (
+            (f"{_COLOR}/image_raw", Image, self._on_color),
+            (f"{_DEPTH}/image_raw", Image, self._on_depth),
+            (f"{_COLOR}/camera_info", CameraInfo, self._on_camera_info),
+        ):
+            node.create_subscription(
+                message_type, topic, callback, qos_profile_sensor_data, callback_group=group
+            )
+
+    def begin(self) -> None:
+        """A new instruction: forget the history, use only frames from now on."""
+        self._history.clear()
+        self._last_stamp_ns = self._frames.newest_stamp_ns()
+
+    def next(self, instruction: str, check: Callable[[], None]) -> Observation:
+        """Wait for a frame that is newer than the last one.
+
+        Args:
+            check: called while waiting; raises to give up.
+
+        Raises:
+            StaleDataError: no newer pair, or no pose of the camera; says what to look at.
+        """
+        frame = self._frames.wait_newer(self._last_stamp_ns, self._timeout_s)
+        check()
+        if frame is None:
+            raise StaleDataError(
+                f"no newer colour and depth pair came within {self._timeout_s} s;"
+                " is the camera node running with align_depth.enable?"
+            )
+        self._last_stamp_ns = frame.stamp_ns
+        self._history.push(frame)
+        return Observation(self._history.frames(), instruction, self._camera_pose(check))
+
+    def _camera_pose(self, check: Callable[[], None]) -> NDArray[np.float64]:
+        deadline_s = time.monotonic() + self._timeout_s
+        while True:
+            T_base_camera = self._transforms.lookup(BASE_FRAME, self._optical_frame)
+            if T_base_camera is not None:
+                return T_base_camera
+            if time.monotonic() > deadline_s:
+                raise StaleDataError(
+                    f"no static transform from {BASE_FRAME} to {self._optical_frame}; publish the"
+                    " calibrated camera pose (config/cell.yaml, camera node parameter"
+                    " publish_base_tf)"
+                )
+            check()
+            time.sleep(_POLL_S)
+
+    def _on_color(self, message: Image) -> None:
+        with self._dropping(message):
+            self._frames.add_color(stamp_to_ns(message.header.stamp), msg_to_image(message))
+            self._optical_frame = message.header.frame_id
+
+    def _on_depth(self, message: Image) -> None:
+        with self._dropping(message):
+            self._frames.add_depth(stamp_to_ns(message.header.stamp), msg_to_image(message))
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        with self._dropping(message):
+            self._frames.set_intrinsics(msg_to_intrinsics(message))
+
+    @contextmanager
+    def _dropping(self, message: Image | CameraInfo) -> Iterator[None]:
+        """A malformed image is dropped with a warning; it must not end the node."""
+        try:
+            yield
+        except ConfigurationError as error:
+            self._node.get_logger().warning(
+                f"dropped a message of {message.header.frame_id!r}: {error}",
+                throttle_duration_sec=5.0,
+            )
