@@ -17,7 +17,7 @@ from spatialbot_sim.lab import LabOptions
 # makes the helpers of this folder importable by the tests in it
 sys.path.insert(0, str(Path(__file__).parent))
 
-from running_lab import RunningLab  # noqa: E402
+from running_lab import RunningLab
 
 # a display that happens to be there must not change which renderer is tested
 os.environ["MUJOCO_GL"] = "egl"

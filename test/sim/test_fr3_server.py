@@ -1,6 +1,7 @@
 """The simulated FR3 behind real franky: motion, grasping, resets, strangers on its ports."""
 
 import socket
+import threading
 from collections.abc import Callable
 
 import franky
@@ -20,11 +21,21 @@ from spatialbot_sim.tasks import sample_scene
 
 StartLab = Callable[..., RunningLab]
 SPEED = 4.0
+CONNECT_TIMEOUT_S = 30.0
 GRASP = {"speed": 0.1, "force": 30.0, "epsilon_inner": 0.005, "epsilon_outer": 0.08}
 
 
 def connect(lab: RunningLab) -> franky.Robot:
-    robot = franky.Robot(lab.address, realtime_config=franky.RealtimeConfig.Ignore)
+    made: list[franky.Robot] = []
+    # franky connects without a time-out that a test could wait for, so it does in a thread
+    threading.Thread(
+        target=lambda: made.append(
+            franky.Robot(lab.address, realtime_config=franky.RealtimeConfig.Ignore)
+        ),
+        daemon=True,
+    ).start()
+    wait_until(lambda: made, CONNECT_TIMEOUT_S)
+    robot = made[0]
     robot.relative_dynamics_factor = franky.RelativeDynamicsFactor(0.3, 0.3, 0.3)
     return robot
 
@@ -153,9 +164,11 @@ def test_a_stranger_on_a_port_does_no_harm(start_lab: StartLab, port: int) -> No
 
 @pytest.mark.parametrize("port", [ROBOT_PORT, GRIPPER_PORT, FRAME_PORT])
 def test_a_taken_port_is_named(start_lab: StartLab, address: str, port: int) -> None:
-    with socket.create_server((address, port)):
-        with pytest.raises(AddressInUseError, match=f"{address}:{port}.*another simulator"):
-            start_lab()
+    with (
+        socket.create_server((address, port)),
+        pytest.raises(AddressInUseError, match=f"{address}:{port}.*another simulator"),
+    ):
+        start_lab()
     # nothing was left open by the refused one
     for free in {ROBOT_PORT, GRIPPER_PORT, FRAME_PORT} - {port}:
         socket.create_server((address, free)).close()
