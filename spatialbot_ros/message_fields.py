@@ -9,7 +9,10 @@ from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.transforms import compose, quaternion_to_matrix
 from spatialbot_model.contracts.types import CameraIntrinsics
 
-_PIXELS = {"rgb8": (np.dtype(np.uint8), 3), "16UC1": (np.dtype("<u2"), 1)}
+_PIXELS: dict[str, tuple[np.dtype[Any], int]] = {
+    "rgb8": (np.dtype(np.uint8), 3),
+    "16UC1": (np.dtype("<u2"), 1),
+}
 
 
 def stamp_ns_of(stamp: Any) -> int:
@@ -37,7 +40,7 @@ def image_of(message: Any) -> NDArray[Any]:
             f" {row_bytes * message.height}"
         )
     shape = (message.height, message.width) + ((channels,) if channels > 1 else ())
-    image = np.frombuffer(message.data, dtype).reshape(shape)
+    image: NDArray[Any] = np.frombuffer(message.data, dtype).reshape(shape)
     image.flags.writeable = False
     return image
 
