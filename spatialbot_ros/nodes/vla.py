@@ -153,9 +153,9 @@ class VlaNode(Node):
             self._executor_link.wait_taken(check)
             observation = self._observations.next(instruction, check)
             answer, latency_ms = self._ask_policy(observation)
+            # steps keep to the schedule; a late one moves it, nothing is made up for in a burst
+            next_ns = max(next_ns + period_ns, self._now_ns() + period_ns // 2)
             result.num_depth_queries += len(answer.depth_answers)
-            # a late step moves the schedule: two actions never follow in less than a period
-            next_ns = max(next_ns + period_ns, self._now_ns())
             try:
                 action = parse_action_text(answer.text, self._spec)
             except ActionParseError as error:

@@ -1,6 +1,7 @@
 """The VLA node over real DDS, between a test double of the camera and one of the executor."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,7 @@ from spatialbot_ros.nodes import vla
 from spatialbot_ros.nodes.conversions import (
     camera_info_to_msg,
     ns_to_stamp,
+    stamp_to_ns,
     transform_to_msg,
 )
 from spatialbot_ros.nodes.images import image_to_msg
@@ -140,6 +142,14 @@ def wait(future: Any) -> Any:
     return future.result()
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait for what the subscriptions bring."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come"
+        time.sleep(0.01)
+
+
 Start = Callable[..., Surroundings]
 
 
@@ -202,6 +212,7 @@ def test_answers_become_numbered_actions_of_the_frame_they_saw(start: Start) -> 
     lab = start([text_of(0.012), text_of(-0.03, closed=True), FINISHED_TEXT])
     result = lab.execute()
     assert (result.finished, result.num_steps) == (True, 2), result.reason
+    wait_for(lambda: len(lab.actions) == 2)
     first, second = lab.actions
     assert second.sequence == first.sequence + 1
     assert first.translation[0] == pytest.approx(0.012) and not first.gripper_closed
@@ -232,6 +243,7 @@ def test_malformed_answers_hold_the_arm_and_end_the_goal(start: Start, text: str
     result = lab.execute()
     assert not result.finished and "3 unreadable answers" in result.reason
     assert lab.actions == []
+    wait_for(lambda: len(lab.steps) >= 3)
     assert [step.text for step in lab.steps] == [text] * 3
     assert all(step.sequence == 0 for step in lab.steps)
 
@@ -240,6 +252,7 @@ def test_one_malformed_answer_is_no_end(start: Start) -> None:
     lab = start([text_of(0.0), "gibberish", text_of(0.003), FINISHED_TEXT])
     result = lab.execute()
     assert result.finished and result.num_steps == 2
+    wait_for(lambda: len(lab.actions) == 2)
     assert lab.actions[1].translation[0] == pytest.approx(0.003)
 
 
@@ -266,7 +279,7 @@ def test_executor_that_does_not_acknowledge_ends_the_goal(start: Start) -> None:
     lab.acknowledge = False
     result = lab.execute()
     assert "did not take action" in result.reason
-    assert len(lab.actions) == 1
+    wait_for(lambda: len(lab.actions) == 1)
 
 
 def test_stopped_executor_ends_the_goal(start: Start) -> None:
@@ -284,10 +297,27 @@ def test_malformed_images_are_dropped_and_the_next_ones_used(start: Start) -> No
     assert lab.execute().finished
 
 
+def test_late_steps_are_not_made_up_for_in_a_burst(start: Start) -> None:
+    lab = start([text_of(0.0)] * 6 + [FINISHED_TEXT])
+    policy_step = lab.policy.step  # type: ignore[attr-defined]
+
+    def late_once(observation: Observation) -> PolicyStep:
+        if len(lab.policy.observations) == 1:  # type: ignore[attr-defined]
+            # a policy that is slow once, as under load
+            time.sleep(0.5)
+        return policy_step(observation)
+
+    lab.policy.step = late_once  # type: ignore[attr-defined]
+    assert lab.execute().finished
+    wait_for(lambda: len(lab.actions) == 6)
+    stamps_ns = [stamp_to_ns(message.header.stamp) for message in lab.actions]
+    assert min(np.diff(stamps_ns)) > 0.03e9
+
+
 def test_step_limit(start: Start) -> None:
     lab = start([text_of(0.003)] * 50)
     assert "not finished after 3 steps" in lab.execute(max_steps=3).reason
-    assert len(lab.actions) == 3
+    wait_for(lambda: len(lab.actions) == 3)
 
 
 def test_cancel_stops_the_actions_and_a_second_goal_is_refused_meanwhile(start: Start) -> None:
