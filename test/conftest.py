@@ -1,9 +1,17 @@
-"""How the test process ends."""
+"""How the test process begins and ends."""
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
+
+# helpers of all test folders
+sys.path.insert(0, str(Path(__file__).parent))
+
+# a ROS domain of its own, so that neither a robot nor another run is disturbed
+os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 90))
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 _exit_status = 0
 

@@ -14,7 +14,8 @@ _MARK = "SPATIALBOT_TEST_MARK"
 class MarkedRun:
     """Test helper: everything started through it carries a mark in its environment."""
 
-    def __init__(self, domain_id: int) -> None:
+    def __init__(self, domain_offset: int = 0) -> None:
+        domain_id = (int(os.environ["ROS_DOMAIN_ID"]) + domain_offset) % 100
         self._value = uuid.uuid4().hex
         self.environment = {
             **os.environ,

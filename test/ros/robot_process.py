@@ -1,16 +1,12 @@
 """Test double: a process with a simulated FR3 (`fr3_double.py`) at an address of its own."""
 
-import itertools
 import json
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from spatialbot_ros.configuration import load_cell
-
-_NUMBERS = itertools.count(1)
 
 
 class RobotProcess:
@@ -40,12 +36,6 @@ class RobotProcess:
                 self.process.kill()
         self.process.stdout.close()
         self.process.wait(10)
-
-
-def own_address():
-    """A loopback address that no other test run on this machine uses."""
-    pid = os.getpid()
-    return f"127.{20 + pid % 200}.{pid // 200 % 250}.{next(_NUMBERS)}"
 
 
 def wait_until(condition, timeout_s=20.0):

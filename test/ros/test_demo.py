@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from marked_process import MarkedRun
+from own_address import own_address
 from PIL import Image
 
 from spatialbot_model.contracts.action_codec import DeltaAction, parse_action_text
@@ -17,8 +18,7 @@ from spatialbot_ros.episodes.check import check_episode
 from spatialbot_ros.episodes.reader import EpisodeReader
 from spatialbot_ros.message_fields import stamp_ns_of
 
-DOMAIN_ID = 61
-ADDRESS = "127.0.0.95"
+ADDRESS = own_address()
 TIMEOUT_S = 400.0
 
 pytestmark = pytest.mark.timeout(500)
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(500)
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], Path]]:
     """One recorded demo episode: its summary and the run's folder."""
     output = tmp_path_factory.mktemp("demo")
-    marked = MarkedRun(DOMAIN_ID)
+    marked = MarkedRun()
     done = marked.run(
         "demo", "--json", "--seed", "0", "--address", ADDRESS, "--output", str(output),
         timeout_s=TIMEOUT_S,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from marked_process import MarkedRun, wait_until
+from own_address import own_address
 
-DOMAIN_ID = 62
-ADDRESS = "127.0.0.96"
+ADDRESS = own_address()
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(200)
 
 
 def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
-    marked = MarkedRun(DOMAIN_ID)
+    marked = MarkedRun()
     log = tmp_path / "log"
     process = marked.start("up", "pick_place", f"robot_ip:={ADDRESS}", "record:=false", log=log)
     try:
@@ -40,13 +40,13 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
 def test_a_second_lab_on_the_same_address_is_refused_and_the_first_goes_on(
     tmp_path: Path,
 ) -> None:
-    marked = MarkedRun(DOMAIN_ID)
+    marked = MarkedRun()
     log = tmp_path / "log"
     arguments = ("up", "pick_place", f"robot_ip:={ADDRESS}", "record:=false")
     process = marked.start(*arguments, log=log)
     try:
         wait_until(lambda: "serving" in log.read_text(), START_TIMEOUT_S, "the simulated lab")
-        second = MarkedRun(DOMAIN_ID + 1)
+        second = MarkedRun(domain_offset=1)
         done = second.run(*arguments, timeout_s=START_TIMEOUT_S)
         assert done.returncode != 0
         assert f"{ADDRESS}:1337 is taken" in done.stdout
@@ -73,7 +73,7 @@ def test_a_second_lab_on_the_same_address_is_refused_and_the_first_goes_on(
 def test_what_cannot_be_started_is_said_and_nothing_is_left(
     arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    marked = MarkedRun(DOMAIN_ID)
+    marked = MarkedRun()
     if arguments[0] == "demo":
         arguments += ("--address", ADDRESS, "--output", str(tmp_path))
     elif arguments[1] == "pick_place" and not any("robot_ip" in a for a in arguments):

@@ -1,7 +1,6 @@
 """What the tests of the simulated lab share: the cell and off-screen OpenGL."""
 
 import contextlib
-import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,12 +16,11 @@ from spatialbot_sim.lab import LabOptions
 # makes the helpers of this folder importable by the tests in it
 sys.path.insert(0, str(Path(__file__).parent))
 
+from own_address import own_address
 from running_lab import RunningLab
 
 # a display that happens to be there must not change which renderer is tested
 os.environ["MUJOCO_GL"] = "egl"
-
-_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +32,7 @@ def cell() -> Cell:
 @pytest.fixture
 def address() -> str:
     """A loopback address that no other test run on this machine uses."""
-    pid = os.getpid()
-    return f"127.{20 + pid % 200}.{pid // 200 % 250}.{200 + next(_NUMBERS) % 50}"
+    return own_address()
 
 
 @pytest.fixture

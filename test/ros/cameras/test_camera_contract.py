@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from frame_server_double import COLOR, DEPTH, DESCRIPTION, FrameServerDouble
+from own_address import own_address
 from realsense_double import ContextDouble, DeviceFeeder
 
 from spatialbot_model.contracts.errors import (
@@ -20,7 +21,7 @@ from spatialbot_ros.cameras.settings import CameraSettings, StreamProfile
 from spatialbot_ros.cameras.simulated import SimulatedCamera
 from spatialbot_ros.ports import Camera
 
-ADDRESS = "127.0.0.82"
+ADDRESS = own_address()
 
 
 @dataclass

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from frame_server_double import DESCRIPTION, FrameServerDouble, make_frame
+from own_address import own_address
 
 from spatialbot_model.contracts.errors import (
     CameraError,
@@ -17,7 +18,7 @@ from spatialbot_model.contracts.frame_link import HEADER_BYTES, encode_frame_hea
 from spatialbot_ros.cameras import frame_link_client
 from spatialbot_ros.cameras.frame_link_client import FrameLinkClient
 
-ADDRESS = "127.0.0.82"
+ADDRESS = own_address()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from frame_server_double import DESCRIPTION, FrameServerDouble, make_frame
+from own_address import own_address
 
 from spatialbot_model.contracts.errors import CameraError
 from spatialbot_model.contracts.frame_link import RawFrame
@@ -12,7 +13,7 @@ from spatialbot_ros.cameras.settings import CameraSettings, DepthFilters
 from spatialbot_ros.cameras.simulated import SimulatedCamera
 from spatialbot_ros.ports import CameraFrameset
 
-ADDRESS = "127.0.0.82"
+ADDRESS = own_address()
 
 
 class ScriptedLink:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from own_address import own_address
 
 from spatialbot_model.contracts.errors import CameraError, CameraTimeoutError
 from spatialbot_model.contracts.transforms import transform_points
@@ -15,7 +16,7 @@ from spatialbot_ros.cameras.simulated import SimulatedCamera
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.ports import CameraFrameset, CameraInfo
 
-ADDRESS = "127.0.0.84"
+ADDRESS = own_address()
 NUM_FRAMES = 30
 RATE_HZ = 15
 NS_PER_MS = 1_000_000

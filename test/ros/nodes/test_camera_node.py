@@ -15,6 +15,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from frame_server_double import COLOR, DESCRIPTION, PERIOD_NS, FrameServerDouble
+from own_address import own_address
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -29,7 +30,7 @@ from spatialbot_ros.nodes.conversions import msg_to_intrinsics, stamp_to_ns
 from spatialbot_ros.nodes.images import msg_to_image
 from spatialbot_ros.nodes.static_transforms import StaticTransformListener
 
-ADDRESS = "127.0.0.83"
+ADDRESS = own_address()
 DOMAIN_ID = os.environ.get("ROS_DOMAIN_ID", "34")
 TIMEOUT_S = 20.0
 COLOR_TOPIC = "/camera/camera/color/image_raw"
@@ -184,6 +185,10 @@ def test_topics_frames_qos_and_calibration(start, serve, listener: Listener) -> 
         assert message.header.frame_id == "camera_color_optical_frame"
     assert msg_to_intrinsics(infos[0]) == COLOR
 
+    # the names of nodes arrive apart from their topics
+    listener.until(
+        lambda: listener.node.get_publishers_info_by_topic(COLOR_TOPIC)[0].node_name == "camera"
+    )
     (publisher,) = listener.node.get_publishers_info_by_topic(COLOR_TOPIC)
     assert (publisher.node_name, publisher.node_namespace) == ("camera", "/camera")
     assert publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE

@@ -112,8 +112,12 @@ def depth_service(suffix: str) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield process
     finally:
-        process.kill()
-        process.wait(TIMEOUT_S)
+        # a killed node would leave its shared memory behind
+        process.terminate()
+        try:
+            process.wait(TIMEOUT_S)
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from executor_client import ExecutorClient, ExecutorProcess
-from robot_process import RobotProcess, own_address, wait_until
+from own_address import own_address
+from robot_process import RobotProcess, wait_until
 
 from spatialbot_ros.configuration import load_cell
 

@@ -4,7 +4,8 @@ import signal
 
 import pytest
 from executor_client import SPEC, ExecutorClient, ExecutorProcess
-from robot_process import RobotProcess, own_address, wait_until
+from own_address import own_address
+from robot_process import RobotProcess, wait_until
 
 from spatialbot_ros.configuration import load_action_spec
 

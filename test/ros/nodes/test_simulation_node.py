@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import rclpy
+from own_address import own_address
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from robot_process import own_address
 from rosgraph_msgs.msg import Clock
 from spatialbot_msgs.msg import DeltaAction, TaskStatus
 from spatialbot_msgs.srv import ResetSimulation

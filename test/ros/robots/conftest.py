@@ -1,7 +1,8 @@
 """Fixtures: a simulated FR3 behind the real protocol."""
 
 import pytest
-from robot_process import RobotProcess, own_address
+from own_address import own_address
+from robot_process import RobotProcess
 
 
 @pytest.fixture(scope="module")

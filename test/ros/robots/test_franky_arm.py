@@ -5,7 +5,8 @@ import threading
 
 import numpy as np
 import pytest
-from robot_process import own_address, wait_until
+from own_address import own_address
+from robot_process import wait_until
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
