@@ -242,6 +242,30 @@ def test_a_fault_needs_recover_then_resume(bench):
     assert bench.state is State.IDLE
 
 
+def test_one_interrupted_motion_is_an_event_and_the_target_is_reached(bench):
+    bench.act((0.03, 0, 0))
+    bench.tick()
+    bench.executor.interrupted("Motion planner failed with error code -110")
+    command = bench.tick()
+    assert [(r.name, r.source) for r in command.records] == [("motion_interrupted", "robot")]
+    assert bench.executor.state is State.RUNNING
+    bench.tick(40)
+    error_m = bench.executor.T_base_target[:3, 3] - bench.arm.read_state().T_base_ee[:3, 3]
+    assert np.linalg.norm(error_m) < 0.002
+    assert bench.executor.num_faults == 0
+
+
+def test_motions_interrupted_again_and_again_are_a_fault(bench):
+    bench.act((0.03, 0, 0))
+    bench.tick()
+    bench.executor.interrupted("once")
+    bench.tick()
+    bench.executor.interrupted("twice")
+    bench.tick()
+    assert bench.executor.state is State.FAULT
+    assert bench.executor.num_faults == 1
+
+
 def test_an_engaged_user_stop_is_a_fault(bench):
     state = dataclasses.replace(bench.arm.read_state(), mode=ArmMode.USER_STOPPED)
     bench.executor.step(state)
