@@ -100,7 +100,7 @@ def test_decimation_halves_the_image_and_its_intrinsics_follow() -> None:
 
 
 def test_decimated_intrinsics_are_librealsenses_own() -> None:
-    rs = pytest.importorskip("pyrealsense2")
+    rs = pytest.importorskip("pyrealsense2", reason="librealsense needs libusb-1.0")
     device = SoftwareDevice(DESCRIPTION)
     processing = FrameProcessing(DepthFilters())
     device.start(processing.syncer)
