@@ -13,13 +13,14 @@ from spatialbot_model.contracts.transforms import (
     quaternion_to_matrix,
 )
 from spatialbot_model.contracts.types import CameraIntrinsics
+from spatialbot_ros.message_fields import intrinsics_of, stamp_ns_of, transform_of
 
 _NS_PER_S = 1_000_000_000
 
 
 def stamp_to_ns(stamp: TimeMsg) -> int:
     """builtin_interfaces/Time to nanoseconds."""
-    return int(stamp.sec) * _NS_PER_S + int(stamp.nanosec)
+    return stamp_ns_of(stamp)
 
 
 def ns_to_stamp(stamp_ns: int) -> TimeMsg:
@@ -61,8 +62,7 @@ def transform_to_msg(
 
 def msg_to_transform(transform: Transform) -> NDArray[np.float64]:
     """geometry_msgs/Transform to (4, 4)."""
-    q, t = transform.rotation, transform.translation
-    return compose(quaternion_to_matrix([q.x, q.y, q.z, q.w]), [t.x, t.y, t.z])
+    return transform_of(transform)
 
 
 def camera_info_to_msg(intrinsics: CameraIntrinsics, frame_id: str, stamp_ns: int) -> CameraInfo:
@@ -98,12 +98,4 @@ def msg_to_intrinsics(message: CameraInfo) -> CameraIntrinsics:
             f"camera_info distortion is {message.distortion_model!r} with {len(distortion)}"
             " coefficients; expected plumb_bob with 5"
         )
-    return CameraIntrinsics(
-        width=message.width,
-        height=message.height,
-        fx_px=float(k[0]),
-        fy_px=float(k[4]),
-        cx_px=float(k[2]),
-        cy_px=float(k[5]),
-        distortion=distortion,  # type: ignore[arg-type]
-    )
+    return intrinsics_of(message)
