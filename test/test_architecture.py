@@ -67,7 +67,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "processing": {"contracts"},
     "inference": {"contracts", "modeling", "processing"},
     "policies": {"contracts", "inference", "serving"},
-    "serving": {"contracts"},
+    # the server is handed a policy factory; it knows the port only
+    "serving": {"contracts", "policies"},
     "data": {"contracts", "processing"},
     "spatialqa": {"contracts", "data", "processing"},
     "training": {"contracts", "data", "modeling", "processing"},
@@ -105,6 +106,11 @@ CONFINED = {
     "launch": ("launch",),
     "launch_ros": ("launch",),
     "honcho": ("spatialbot_ros.process_group",),
+    "websockets": ("spatialbot_model.serving",),
+    "msgpack": ("spatialbot_model.serving.protocol",),
+    "asyncssh": ("spatialbot_model.serving.ssh",),
+    "safetensors": ("spatialbot_model.modeling",),
+    "tokenizers": ("spatialbot_model.processing",),
     "typer": ("spatialbot_ros.cli",),
     # finds the arm's description where a ROS desktop has it
     "ament_index_python": ("spatialbot_ros.nodes", "spatialbot_ros.robots.description"),

@@ -53,6 +53,30 @@ class UnreadableInstructionError(PolicyError, ValueError):
     """A policy does not understand an instruction; says what it can read."""
 
 
+class PolicyTimeoutError(PolicyError, TimeoutError):
+    """A policy did not answer in time; the arm holds and the next step may be asked for."""
+
+
+class PolicyConnectionError(PolicyError, ConnectionError):
+    """No connection to a policy server, or it was lost; the arm holds while it comes back."""
+
+
+class PolicyCancelledError(PolicyError):
+    """A step was called off before it was finished."""
+
+
+class ProtocolError(SpatialBotError, ValueError):
+    """A message between policy client and server is malformed, too large or of another version."""
+
+
+class CheckpointError(SpatialBotError, ValueError):
+    """A checkpoint folder is incomplete, of another format, or does not fit the model."""
+
+
+class ContextLengthError(SpatialBotError, ValueError):
+    """A prompt is longer than the model's context; nothing is cut silently."""
+
+
 class CameraError(SpatialBotError):
     """A camera failed."""
 

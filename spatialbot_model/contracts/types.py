@@ -6,6 +6,7 @@ Units are SI except depth images, which are uint16 millimetres with 0 = no retur
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,11 @@ from spatialbot_model.contracts.errors import ConfigurationError
 
 COLOR_OPTICAL_FRAME = "camera_color_optical_frame"
 BASE_FRAME = "fr3_link0"
+
+ImageRole = Literal["rgb", "depth"]
+"""What an image shown to the model is; declared, never guessed from its band count."""
+
+IMAGE_ROLES: tuple[ImageRole, ...] = ("rgb", "depth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,40 @@ class RgbdFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptImage:
+    """One image of a prompt with its declared role.
+
+    Attributes:
+        role: rgb or depth.
+        pixels: rgb (H, W, 3) uint8 RGB; depth (H, W) uint16 or uint32 millimetres, not encoded.
+        age: control steps before the newest frame, 0 = newest; images of one frame share it.
+
+    Raises:
+        ConfigurationError: an unknown role, pixels that do not fit it, or a negative age.
+    """
+
+    role: ImageRole
+    pixels: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
+    age: int = 0
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.pixels.shape, self.pixels.dtype
+        fits = {
+            "rgb": len(shape) == 3 and shape[-1] == 3 and dtype == np.uint8,
+            "depth": len(shape) == 2 and dtype in (np.uint16, np.uint32),
+        }
+        if self.role not in fits:
+            raise ConfigurationError(f"image role is {self.role!r}, expected one of {IMAGE_ROLES}")
+        if not fits[self.role] or 0 in shape:
+            raise ConfigurationError(
+                f"an image of role {self.role!r} is {dtype} {shape}; expected rgb (H, W, 3) uint8"
+                " or depth (H, W) uint16 or uint32 millimetres"
+            )
+        if self.age < 0:
+            raise ConfigurationError(f"image age is {self.age}, expected 0 (newest) or more")
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What a policy sees at one control step.
 
@@ -133,6 +173,7 @@ class PolicyStep:
         depth_answers: depth-tool calls made on the way.
         stage: short name of what the policy is doing, for people ("reach", "" when unknown).
         stage_ms: wall milliseconds per pipeline stage.
+        action_probabilities: (7,) probability of each chosen bin, empty when unknown.
     """
 
     text: str
@@ -140,3 +181,4 @@ class PolicyStep:
     depth_answers: tuple[DepthAnswer, ...] = ()
     stage: str = ""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
+    action_probabilities: tuple[float, ...] = ()

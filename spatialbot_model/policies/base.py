@@ -21,11 +21,23 @@ class PolicyConfig:
             raises `ActionSpecMismatchError` when it is created.
         cell: where robot, table and camera stand.
         checkpoint: folder or name of the weights, empty for policies without any.
+        device: where weights are put: auto, cpu, cuda or cuda:N.
+        max_depth_queries: rounds of the depth tool that a model may take per step.
+        timeout_s: a step that takes longer raises `PolicyTimeoutError`.
+        url: of the policy server, ws://host:port or wss://host:port.
+        ssh: user@host[:port] of a machine to reach the server through; empty = directly.
+        token_file: file with the server's token; empty for servers on loopback.
     """
 
     action_spec: ActionSpec
     cell: Cell
     checkpoint: str = ""
+    device: str = "auto"
+    max_depth_queries: int = 3
+    timeout_s: float = 2.0
+    url: str = ""
+    ssh: str = ""
+    token_file: str = ""
 
 
 class Policy(Protocol):
@@ -45,6 +57,8 @@ class Policy(Protocol):
         """Answer one control step.
 
         Raises:
+            PolicyTimeoutError, PolicyConnectionError: no answer this time; the arm holds and the
+                caller may ask again with a newer observation.
             PolicyError: no answer can be given; the instruction ends and the arm holds.
         """
         ...
