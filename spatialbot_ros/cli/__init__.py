@@ -1,0 +1,29 @@
+"""The `spatialbot` command: one module per subcommand, put together here."""
+
+import typer
+from rich.text import Text
+
+from spatialbot_model.contracts.errors import SpatialBotError
+from spatialbot_ros.cli import bench, demo, up
+from spatialbot_ros.cli.console import make_console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="SpatialBot for ROS 2: record, train and run a depth-aware VLA on a Franka FR3.",
+)
+app.command(epilog=demo.EPILOG)(demo.demo)
+app.command(epilog=up.EPILOG, context_settings={"ignore_unknown_options": True})(up.up)
+app.command(epilog=bench.EPILOG)(bench.bench)
+
+
+def main() -> None:
+    """Entry point: a user's error is one line and exit code 1, never a traceback."""
+    try:
+        app()
+    except SpatialBotError as error:
+        # the message may hold brackets, which are no markup
+        make_console(quiet=True).print(Text.assemble(("error: ", "bold red"), str(error)))
+        raise SystemExit(1) from error
