@@ -1,7 +1,8 @@
 """What a policy sees: the newest synchronised colour-depth pair, its history, the camera's pose."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import CameraInfo, Image
 
 from spatialbot_model.contracts.errors import ConfigurationError, StaleDataError
@@ -22,6 +24,7 @@ from spatialbot_ros.nodes.static_transforms import StaticTransformListener
 _COLOR = "/camera/camera/color"
 _DEPTH = "/camera/camera/aligned_depth_to_color"
 _POLL_S = 0.01
+_MAX_ARRIVALS = 32
 
 
 class ObservationSource:
@@ -35,6 +38,7 @@ class ObservationSource:
         self._transforms = StaticTransformListener(node)
         self._optical_frame = ""
         self._last_stamp_ns = -1
+        self._arrivals: OrderedDict[int, tuple[float, float]] = OrderedDict()
         group = MutuallyExclusiveCallbackGroup()
         for topic, message_type, callback in (
             (f"{_COLOR}/image_raw", Image, self._on_color),
@@ -70,6 +74,15 @@ class ObservationSource:
         self._history.push(frame)
         return Observation(self._history.frames(), instruction, self._camera_pose(check))
 
+    def latencies_ms(self) -> Mapping[str, float]:
+        """Where the newest observation's frame spent its time before it got here [ms].
+
+        ``capture``: ROS time from exposure to publication (sensor, USB, alignment);
+        ``receive``: wall time of the slower of its two images on the wire.
+        """
+        age_ms, receive_ms = self._arrivals.get(self._last_stamp_ns, (0.0, 0.0))
+        return {"capture": max(age_ms - receive_ms, 0.0), "receive": receive_ms}
+
     def _camera_pose(self, check: Callable[[], None]) -> NDArray[np.float64]:
         deadline_s = time.monotonic() + self._timeout_s
         while True:
@@ -85,18 +98,29 @@ class ObservationSource:
             check()
             time.sleep(_POLL_S)
 
-    def _on_color(self, message: Image) -> None:
+    def _on_color(self, message: Image, info: MessageInfo) -> None:
         with self._dropping(message):
+            self._note_arrival(message, info)
             self._frames.add_color(stamp_to_ns(message.header.stamp), msg_to_image(message))
             self._optical_frame = message.header.frame_id
 
-    def _on_depth(self, message: Image) -> None:
+    def _on_depth(self, message: Image, info: MessageInfo) -> None:
         with self._dropping(message):
+            self._note_arrival(message, info)
             self._frames.add_depth(stamp_to_ns(message.header.stamp), msg_to_image(message))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         with self._dropping(message):
             self._frames.set_intrinsics(msg_to_intrinsics(message))
+
+    def _note_arrival(self, message: Image, info: MessageInfo) -> None:
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        age_ms = (self._node.get_clock().now().nanoseconds - stamp_ns) * 1e-6
+        receive_ms = (info["received_timestamp"] - info["source_timestamp"]) * 1e-6
+        earlier = self._arrivals.pop(stamp_ns, (0.0, 0.0))
+        self._arrivals[stamp_ns] = (max(age_ms, earlier[0]), max(receive_ms, earlier[1], 0.0))
+        while len(self._arrivals) > _MAX_ARRIVALS:
+            self._arrivals.popitem(last=False)
 
     @contextmanager
     def _dropping(self, message: Image | CameraInfo) -> Iterator[None]:

@@ -10,8 +10,8 @@ have taken one action before it emits the next.
 import threading
 import time
 import traceback
-import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 
 import rclpy
 from rclpy.action import ActionServer, CancelResponse
@@ -20,45 +20,29 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from spatialbot_msgs.action import ExecuteInstruction
-from spatialbot_msgs.msg import DepthAnswer as DepthAnswerMsg
 from spatialbot_msgs.msg import PolicyStep as PolicyStepMsg
 from std_msgs.msg import String
 
 from spatialbot_model.contracts.action_codec import DeltaAction, Finished, parse_action_text
-from spatialbot_model.contracts.errors import ActionParseError, PolicyError, SpatialBotError
+from spatialbot_model.contracts.errors import (
+    ActionParseError,
+    PolicyConnectionError,
+    PolicyError,
+    PolicyTimeoutError,
+    SpatialBotError,
+)
 from spatialbot_model.contracts.types import Observation, PolicyStep
-from spatialbot_model.policies.base import PolicyConfig
-from spatialbot_model.policies.registry import POLICIES, make_policy
-from spatialbot_ros.configuration import load_action_spec, load_cell
-from spatialbot_ros.nodes.conversions import ns_to_stamp
+from spatialbot_model.policies.registry import make_policy
+from spatialbot_ros.configuration import load_action_spec
 from spatialbot_ros.nodes.executor_link import ExecutorLink
 from spatialbot_ros.nodes.observation_source import ObservationSource
-from spatialbot_ros.nodes.parameters import declare, parameter
+from spatialbot_ros.nodes.parameters import declare
+from spatialbot_ros.nodes.policy_steps import policy_step_to_msg
 from spatialbot_ros.nodes.qos import LATCHED
 from spatialbot_ros.nodes.runtime import run_node
+from spatialbot_ros.nodes.vla_parameters import VlaParameters
 
 _POLL_S = 0.004
-
-
-@dataclass(frozen=True, slots=True)
-class VlaParameters:
-    """ROS parameters of the node."""
-
-    policy: str = parameter("classical", "policy by name", choices=tuple(POLICIES))
-    checkpoint: str = parameter("", "folder or name of the policy's weights")
-    action_spec_file: str = parameter("", "action spec YAML; empty = shipped")
-    cell_file: str = parameter("", "cell YAML; empty = shipped")
-    max_steps: int = parameter(400, "control steps before giving up", low=1, high=100_000)
-    max_malformed_answers: int = parameter(
-        3, "unreadable answers in a row before giving up", low=1, high=100
-    )
-    home_first: bool = parameter(True, "move to the home pose before each instruction")
-    camera_timeout_s: float = parameter(
-        5.0, "wall seconds to wait for a newer image", low=0.1, high=120.0
-    )
-    executor_timeout_s: float = parameter(
-        5.0, "wall seconds to wait for the executor", low=0.1, high=120.0
-    )
 
 
 class GoalEndedError(SpatialBotError):
@@ -72,12 +56,7 @@ class VlaNode(Node):
         super().__init__("vla")
         p = self._parameters = declare(self, VlaParameters)
         self._spec = load_action_spec(p.action_spec_file)
-        self._policy = make_policy(
-            p.policy,
-            PolicyConfig(
-                action_spec=self._spec, cell=load_cell(p.cell_file), checkpoint=p.checkpoint
-            ),
-        )
+        self._policy = make_policy(p.policy, p.policy_config(self._spec))
         self._observations = ObservationSource(self, p.camera_timeout_s)
         self._executor_link = ExecutorLink(self, p.executor_timeout_s)
         self._steps = self.create_publisher(
@@ -146,21 +125,34 @@ class VlaNode(Node):
         period_ns = round(1e9 / self._spec.rate_hz)
         next_ns = self._now_ns()
         malformed = 0
+        answered_s = time.monotonic()
         for step in range(1, max_steps + 1):
             while self._now_ns() < next_ns:
                 check()
                 self._closing.wait(_POLL_S)
             self._executor_link.wait_taken(check)
             observation = self._observations.next(instruction, check)
-            answer, latency_ms = self._ask_policy(observation)
+            answer, latencies_ms = self._ask_policy(observation)
             # steps keep to the schedule; a late one moves it, nothing is made up for in a burst
             next_ns = max(next_ns + period_ns, self._now_ns() + period_ns // 2)
+            if answer is None:
+                silent_s = time.monotonic() - answered_s
+                if silent_s > self._parameters.policy_outage_s:
+                    raise GoalEndedError(f"the policy has been silent for {silent_s:.1f} s")
+                continue
+            answered_s = time.monotonic()
             result.num_depth_queries += len(answer.depth_answers)
+            age_s = (self._now_ns() - answer.observation_stamp_ns) * 1e-9
+            if age_s > self._parameters.max_answer_age_s:
+                answer = replace(answer, stage=f"late: {age_s:.2f} s")
+                self._publish_step(observation, answer, latencies_ms)
+                self.get_logger().warning(f"answer dropped, its image is {age_s:.2f} s old")
+                continue
             try:
                 action = parse_action_text(answer.text, self._spec)
             except ActionParseError as error:
                 malformed += 1
-                self._publish_step(observation, answer, latency_ms, finished=False, sequence=0)
+                self._publish_step(observation, answer, latencies_ms)
                 self.get_logger().warning(f"answer refused, the arm holds: {error}")
                 if malformed >= self._parameters.max_malformed_answers:
                     text = f"{malformed} unreadable answers in a row: {error}"
@@ -171,10 +163,13 @@ class VlaNode(Node):
             sequence = 0
             if isinstance(action, DeltaAction):
                 sequence = self._executor_link.send(action, answer.observation_stamp_ns)
-            self._publish_step(observation, answer, latency_ms, finished, sequence)
+            self._publish_step(observation, answer, latencies_ms, finished, sequence)
             goal.publish_feedback(
                 ExecuteInstruction.Feedback(
-                    step=step, text=answer.text, stage=answer.stage, latency=latency_ms
+                    step=step,
+                    text=answer.text,
+                    stage=answer.stage,
+                    latency=latencies_ms["policy"],
                 )
             )
             if finished:
@@ -184,47 +179,48 @@ class VlaNode(Node):
             result.num_steps += 1
         raise GoalEndedError(f"not finished after {max_steps} steps")
 
-    def _ask_policy(self, observation: Observation) -> tuple[PolicyStep, float]:
-        """The policy's answer and how long it took [ms of wall time]."""
+    def _ask_policy(self, observation: Observation) -> tuple[PolicyStep | None, dict[str, float]]:
+        """The policy's answer, None while it has none, and the latencies around it [ms]."""
+        latencies_ms = dict(self._observations.latencies_ms())
         started_s = time.perf_counter()
+        answer = None
         try:
             answer = self._policy.step(observation)
+        except (PolicyTimeoutError, PolicyConnectionError) as error:
+            self.get_logger().warning(
+                f"no answer, the arm holds: {error}", throttle_duration_sec=1.0
+            )
+            held = PolicyStep("", observation.newest.stamp_ns, stage=f"hold: {error}")
         except SpatialBotError:
             raise
         except Exception as error:
             # a defect in a policy ends its instruction, not the node
             self.get_logger().error(traceback.format_exc())
             raise PolicyError(f"the policy failed: {type(error).__name__}: {error}") from error
-        return answer, (time.perf_counter() - started_s) * 1e3
+        latencies_ms["policy"] = (time.perf_counter() - started_s) * 1e3
+        if answer is None:
+            self._publish_step(observation, held, latencies_ms)
+        return answer, latencies_ms
 
     def _publish_step(
         self,
         observation: Observation,
         answer: PolicyStep,
-        latency_ms: float,
-        finished: bool,
-        sequence: int,
+        latencies_ms: Mapping[str, float],
+        finished: bool = False,
+        sequence: int = 0,
     ) -> None:
-        message = PolicyStepMsg(
-            observation_stamp=ns_to_stamp(answer.observation_stamp_ns),
-            depth_checksum=zlib.crc32(observation.newest.depth_mm.data),
-            sequence=sequence,
-            policy=self._parameters.policy,
-            instruction=observation.instruction,
-            text=answer.text,
-            stage=answer.stage,
-            finished=finished,
-            latency_names=["policy", *answer.stage_ms],
-            latencies=[latency_ms, *answer.stage_ms.values()],
-            depth_answers=[
-                DepthAnswerMsg(
-                    x=a.x, y=a.y, valid=a.depth_mm is not None, depth=int(a.depth_mm or 0)
-                )
-                for a in answer.depth_answers
-            ],
+        self._steps.publish(
+            policy_step_to_msg(
+                answer,
+                observation,
+                policy=self._parameters.policy,
+                now=self.get_clock().now().to_msg(),
+                latencies_ms=latencies_ms,
+                finished=finished,
+                sequence=sequence,
+            )
         )
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._steps.publish(message)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,11 @@ from spatialbot_model.contracts.action_codec import (
     DeltaAction,
     format_action_text,
 )
-from spatialbot_model.contracts.errors import PolicyError
+from spatialbot_model.contracts.errors import (
+    PolicyConnectionError,
+    PolicyError,
+    PolicyTimeoutError,
+)
 from spatialbot_model.contracts.transforms import compose
 from spatialbot_model.contracts.types import (
     BASE_FRAME,
@@ -178,6 +182,8 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
                 return surroundings.policy  # type: ignore[attr-defined]
 
             monkeypatch.setitem(registry.POLICIES, "classical", make)
+        # a loaded machine is no reason to drop answers, except where a test wants it
+        parameters = {"max_answer_age_s": 60.0, **parameters}
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         real_init = vla.Node.__init__
         monkeypatch.setattr(
@@ -330,3 +336,65 @@ def test_cancel_stops_the_actions_and_a_second_goal_is_refused_meanwhile(start: 
     lab.policy.texts = [FINISHED_TEXT]  # type: ignore[attr-defined]
     assert lab.execute().finished
     assert len(lab.actions) <= count + 1
+
+
+def test_a_silent_policy_holds_the_arm_and_goes_on_when_it_is_back(start: Start) -> None:
+    lab = start(
+        [
+            text_of(0.003),
+            PolicyTimeoutError("no answer within 2 s"),
+            PolicyConnectionError("the server is gone"),
+            text_of(0.006),
+            FINISHED_TEXT,
+        ]
+    )
+    result = lab.execute()
+    assert result.finished and result.num_steps == 2
+    wait_for(lambda: len(lab.actions) == 2 and len(lab.steps) == 5)
+    assert [step.sequence for step in lab.steps] == [1, 0, 0, 2, 0]
+    held = lab.steps[1]
+    assert held.text == "" and "no answer within 2 s" in held.stage and not held.finished
+
+
+def test_a_policy_that_stays_silent_ends_the_goal(start: Start) -> None:
+    lab = start([PolicyTimeoutError("no answer")] * 500, policy_outage_s=0.4)
+    result = lab.execute()
+    assert not result.finished and "silent" in result.reason
+    assert lab.actions == []
+
+
+def test_late_answers_are_dropped_and_not_executed(start: Start) -> None:
+    lab = start([text_of(0.003), text_of(0.006), FINISHED_TEXT], max_answer_age_s=0.5)
+    policy_step = lab.policy.step  # type: ignore[attr-defined]
+
+    def late_once(observation: Observation) -> PolicyStep:
+        answer = policy_step(observation)
+        if len(lab.policy.observations) == 1:  # type: ignore[attr-defined]
+            too_late_ns = observation.newest.stamp_ns + round(0.6e9)
+            wait_for(lambda: lab.node.get_clock().now().nanoseconds > too_late_ns)
+        return answer
+
+    lab.policy.step = late_once  # type: ignore[attr-defined]
+    result = lab.execute()
+    assert result.finished and result.num_steps == 1
+    wait_for(lambda: len(lab.actions) == 1 and len(lab.steps) == 3)
+    assert lab.actions[0].translation[0] == pytest.approx(0.006)
+    assert lab.steps[0].stage.startswith("late") and lab.steps[0].sequence == 0
+
+
+def test_steps_carry_the_latency_of_each_stage(start: Start) -> None:
+    lab = start([text_of(0.003), FINISHED_TEXT])
+    policy_step = lab.policy.step  # type: ignore[attr-defined]
+    probabilities = (0.5, 0.25, 1.0, 0.125, 0.75, 0.5, 1.0)
+    lab.policy.step = lambda observation: replace(  # type: ignore[attr-defined]
+        policy_step(observation),
+        stage_ms={"encode": 12.5, "prefill": 30.0},
+        action_probabilities=probabilities,
+    )
+    assert lab.execute().finished
+    wait_for(lambda: len(lab.steps) == 2)
+    step = lab.steps[0]
+    latencies_ms = dict(zip(step.latency_names, step.latencies, strict=True))
+    assert list(latencies_ms) == ["capture", "receive", "policy", "encode", "prefill"]
+    assert latencies_ms["encode"] == 12.5 and latencies_ms["receive"] > 0.0
+    assert tuple(step.action_probabilities) == probabilities
