@@ -4,7 +4,7 @@
 both read `pick_place_nodes`, so that they cannot differ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
@@ -59,8 +59,12 @@ PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
     LaunchArgument("serial_no", "", "serial number of the RealSense; empty = the only one"),
     LaunchArgument("robot", "franky", "arm by name", ("franky", "memory")),
     LaunchArgument("robot_ip", "127.0.0.61", "address of the robot or of the simulated lab"),
-    LaunchArgument("policy", "classical", "policy by name"),
-    LaunchArgument("checkpoint", "", "weights of the policy"),
+    LaunchArgument("policy", "classical", "policy by name: classical, local or remote"),
+    LaunchArgument("checkpoint", "", "folder with the weights of policy local"),
+    LaunchArgument("device", "auto", "where policy local puts them: auto, cpu, cuda or cuda:N"),
+    LaunchArgument("url", "", "server of policy remote, ws://host:port"),
+    LaunchArgument("ssh", "", "user@host to reach that server through; empty = directly"),
+    LaunchArgument("token_file", "", "file with that server's token"),
     LaunchArgument("instruction", "", "execute this once everything runs; empty = wait for goals"),
     LaunchArgument("record", True, "run the episode recorder"),
     LaunchArgument("record_directory", "out/episodes", "where episodes are written"),
@@ -70,6 +74,8 @@ PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
     LaunchArgument("seed", 0, "seed of the simulated scene"),
     LaunchArgument("speed", 1.0, "simulated seconds per wall second, at most"),
 )
+
+_POLICY_ARGUMENTS = ("policy", "checkpoint", "device", "url", "ssh", "token_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,21 @@ class NodeSpec:
     package: str = PACKAGE
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+
+
+def split_assignments(texts: Iterable[str]) -> dict[str, str]:
+    """`NAME:=VALUE` texts of a command line by name.
+
+    Raises:
+        ConfigurationError: a text is none.
+    """
+    values = {}
+    for text in texts:
+        name, separator, value = text.partition(":=")
+        if not separator:
+            raise ConfigurationError(f"{text!r} is not an argument; expected NAME:=VALUE")
+        values[name] = value
+    return values
 
 
 def parse_arguments(values: Mapping[str, str]) -> dict[str, ParameterValue]:
@@ -144,7 +165,7 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
         ),
         _node("executor", {**common, "robot": a["robot"], "robot_ip": a["robot_ip"]}),
         _node("depth_service", common),
-        _node("vla", {**common, "policy": a["policy"], "checkpoint": a["checkpoint"]}),
+        _node("vla", common | {name: a[name] for name in _POLICY_ARGUMENTS}),
     ]
     if a["record"]:
         nodes.append(

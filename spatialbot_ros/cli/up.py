@@ -20,8 +20,8 @@ def up(
     ] = False,
 ) -> None:
     """Start the nodes like `ros2 launch` does, on machines without it. Ctrl-C stops all."""
-    from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
-    from spatialbot_ros.bringup import PICK_PLACE_ARGUMENTS, pick_place_nodes
+    from spatialbot_model.contracts.errors import UnknownNameError
+    from spatialbot_ros.bringup import PICK_PLACE_ARGUMENTS, pick_place_nodes, split_assignments
     from spatialbot_ros.process_group import run_nodes
 
     if launch != "pick_place":
@@ -37,10 +37,4 @@ def up(
             )
         make_console().print(table)
         return
-    values = {}
-    for text in arguments or []:
-        name, separator, value = text.partition(":=")
-        if not separator:
-            raise ConfigurationError(f"{text!r} is not an argument; expected NAME:=VALUE")
-        values[name] = value
-    raise typer.Exit(run_nodes(pick_place_nodes(values)))
+    raise typer.Exit(run_nodes(pick_place_nodes(split_assignments(arguments or []))))

@@ -1,8 +1,8 @@
 """Runs the demo's episodes: lay a scene, record, execute, judge, write what is left behind."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +30,8 @@ class DemoOptions:
         instruction: replaces the scene's own; "" = the scene's.
         record: which episodes are recorded: "first", "all" or "none".
         timeout_s: wall seconds for one instruction.
+        max_steps: control steps of one instruction; 0 = the VLA node's own limit.
+        launch_arguments: further arguments of the stack by name.
     """
 
     episodes: int = 1
@@ -43,6 +45,8 @@ class DemoOptions:
     record: str = "first"
     timeout_s: float = 600.0
     output: Path = Path("out/demo")
+    max_steps: int = 0
+    launch_arguments: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
@@ -70,6 +74,7 @@ def run_demo(options: DemoOptions, tell: Tell) -> tuple[Path, list[EpisodeRecord
         "record": str(recorder).lower(),
         "record_directory": str(folder / "episodes"),
         "viewer": options.viewer,
+        **options.launch_arguments,
     }
     records: list[EpisodeRecord] = []
     tell(f"starting the stack; its log is {folder / 'stack.log'}")
@@ -114,7 +119,7 @@ def _run_episode(
             tell(f"  step {getattr(feedback, 'step', 0):3d}  {stage:<8} {text}")
 
     started_s = time.monotonic()
-    result = lab.execute(instruction, options.timeout_s, on_feedback)
+    result = lab.execute(instruction, options.timeout_s, on_feedback, options.max_steps)
     wall_time_s = time.monotonic() - started_s
     first = lab.wait_task_status(lambda _: True, _JUDGE_TIMEOUT_S)
     until_ns = stamp_to_ns(first.header.stamp) + _JUDGE_SIM_NS

@@ -144,9 +144,13 @@ class LabClient:
         instruction: str,
         timeout_s: float,
         on_feedback: Callable[[ExecuteInstruction.Feedback], None] = lambda _: None,
+        max_steps: int = 0,
     ) -> ExecutionResult:
-        """Run an instruction to its end; cancels it when `timeout_s` of wall time is over."""
-        goal = ExecuteInstruction.Goal(instruction=instruction)
+        """Run an instruction to its end; cancels it when `timeout_s` of wall time is over.
+
+        `max_steps` 0 leaves the limit to the VLA node.
+        """
+        goal = ExecuteInstruction.Goal(instruction=instruction, max_steps=max_steps)
         sent = self._execute.send_goal_async(
             goal, feedback_callback=lambda message: on_feedback(message.feedback)
         )
