@@ -19,7 +19,7 @@ EPILOG = (
 def demo(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME:=VALUE]...", help="More launch arguments, see `up`."),
+        typer.Argument(metavar="NAME:=VALUE", help="More launch arguments, see `up`."),
     ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="How many scenes to run.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first scene.")] = 0,

@@ -13,7 +13,7 @@ EPILOG = "Example: `spatialbot up pick_place simulation:=true viewer:=rerun`"
 def up(
     launch: Annotated[str, typer.Argument(help="What to start: pick_place.")] = "pick_place",
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME:=VALUE]...", help="Launch arguments.")
+        list[str] | None, typer.Argument(metavar="NAME:=VALUE", help="Launch arguments.")
     ] = None,
     show_args: Annotated[
         bool, typer.Option("--show-args", help="List the arguments and their defaults.")
