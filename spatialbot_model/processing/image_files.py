@@ -16,7 +16,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         ConfigurationError: no such file, or no image.
     """
     image = _read(path, cv2.IMREAD_COLOR_BGR)
-    return np.ascontiguousarray(image[..., ::-1])
+    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
 
 
 def read_depth_mm(path: Path) -> NDArray[np.uint16]:
@@ -31,8 +31,7 @@ def read_depth_mm(path: Path) -> NDArray[np.uint16]:
             f"{path} holds {image.dtype} {image.shape}, expected one 16-bit channel of millimetres;"
             " a picture of a colour-mapped or encoded depth image does not hold depths"
         )
-    depth_mm: NDArray[np.uint16] = image
-    return depth_mm
+    return image.astype(np.uint16, copy=False)
 
 
 def _read(path: Path, flags: int) -> NDArray[np.generic]:
