@@ -17,6 +17,10 @@ from spatialbot_model.contracts.types import DepthAnswer
 NEIGHBOURHOOD_PX = 5
 """Side of the square whose median stands in for a pixel without a return."""
 
+INVALID_CALL_LINE = "API: invalid call"
+"""Answers a call that cannot be read."""
+
+_LONGEST_CALL = 40
 _CALL = re.compile(r"\bDepth\(([^()]*)\)?")
 _ARGUMENTS = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*([0-9]+(?:\.[0-9]+)?)\s*")
 
@@ -83,6 +87,36 @@ def lookup_depth(depth_mm: NDArray[np.unsignedinteger], x: float, y: float) -> D
             return DepthAnswer(x, y, None)
         value = int(valid[(valid.size - 1) // 2])
     return DepthAnswer(x, y, value)
+
+
+def answer_depth_calls(
+    text: str, depth_mm: NDArray[np.unsignedinteger]
+) -> tuple[str, tuple[DepthAnswer, ...]]:
+    """Answer every `Depth(x,y)` call of a model's reply; a bad call never raises.
+
+    Args:
+        depth_mm: (H, W) unsigned millimetres, 0 = no return: the frame that the model saw.
+
+    Returns:
+        The answer turn, one line a call, empty without calls; and the answers. A point outside
+        the image reads ``API: Depth(1.20,0.40)=invalid``, a malformed call ``API: invalid call``
+        and counts as no answer.
+
+    Raises:
+        DepthQueryError: the image is no depth image.
+    """
+    lines, answers = [], []
+    for match in _CALL.finditer(text):
+        numbers = _ARGUMENTS.fullmatch(match[1]) if match[0].endswith(")") else None
+        if numbers is None or len(match[0]) > _LONGEST_CALL:
+            lines.append(INVALID_CALL_LINE)
+            continue
+        x, y = float(numbers[1]), float(numbers[2])
+        inside = max(x, y) <= 1.0
+        answer = lookup_depth(depth_mm, x, y) if inside else DepthAnswer(x, y, None)
+        answers.append(answer)
+        lines.append(format_answers([answer]))
+    return "\n".join(lines), tuple(answers)
 
 
 def format_call(x: float, y: float) -> str:

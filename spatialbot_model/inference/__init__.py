@@ -1,0 +1,1 @@
+"""Runs the model: engine, decoding under a grammar, depth-tool loop, vision cache."""
