@@ -18,7 +18,7 @@ PROJECTOR_TYPES = ("mlp2x_gelu", "norm_mlp2x_gelu")
 ACTION_FORMS = ("tokens", "text")
 
 
-class SpatialBotConfig(PreTrainedConfig):
+class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # library
     """What a SpatialBot checkpoint is made of; round-trips through ``config.json``.
 
     Attributes:
@@ -69,7 +69,7 @@ class SpatialBotConfig(PreTrainedConfig):
         self.text_config = _sub_config(self.text_config, "qwen2")
         # tying is the language model's own affair; tools that read only the outer config see it
         self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", False))
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         self._validate()
 
     def _validate(self) -> None:

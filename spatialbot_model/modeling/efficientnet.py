@@ -53,7 +53,7 @@ def _trunk_shapes() -> tuple[BlockShape, ...]:
 TRUNK: tuple[BlockShape, ...] = _trunk_shapes()
 
 
-class EfficientNetLite0Config(PreTrainedConfig):
+class EfficientNetLite0Config(PreTrainedConfig):  # type: ignore[no-untyped-call]  # library
     """Square images of `image_size` pixels, a multiple of 16; the rest of the trunk is fixed.
 
     `hidden_size` is the width of a patch feature: the stride-16 map joined with the four
@@ -112,7 +112,7 @@ class InvertedResidual(nn.Module):
         return x + out if self.has_residual else out
 
 
-class EfficientNetLite0Tower(PreTrainedModel):
+class EfficientNetLite0Tower(PreTrainedModel):  # type: ignore[no-untyped-call]  # library
     """The trunk; `last_hidden_state` (N, (S/16)^2, 272), cells row by row.
 
     A cell's channels are the 112 of the stride-16 map, then the 40 of the stride-8 map four
@@ -122,14 +122,14 @@ class EfficientNetLite0Tower(PreTrainedModel):
 
     config_class = EfficientNetLite0Config
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]  # noqa: RUF012 - the library's own type
     config: EfficientNetLite0Config
 
     def __init__(self, config: EfficientNetLite0Config) -> None:
         super().__init__(config)
         self.stem = SameConv2d(config.num_channels, STEM_WIDTH, 3, stride=2)
         self.blocks = nn.ModuleList([InvertedResidual(shape) for shape in TRUNK])
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, pixel_values: Tensor, **kwargs: object) -> BaseModelOutput:
         """Features of normalised images (N, 3, S, S), S a multiple of 16."""

@@ -3,12 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from transformers import CLIPVisionConfig, PhiConfig, Qwen2Config, SiglipVisionConfig
 
 from spatialbot_model.contracts.action_spec import NUM_BINS
 from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
 from spatialbot_model.modeling.config import SpatialBotConfig
-from spatialbot_model.modeling.efficientnet import EfficientNetLite0Config
+from spatialbot_model.modeling.efficientnet import (
+    EfficientNetLite0Config,
+    EfficientNetLite0Tower,
+    load_pretrained_trunk,
+)
+from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 
 QWEN_VOCABULARY = 151646
 PHI_VOCABULARY = 50295
@@ -151,8 +157,12 @@ PRESETS: dict[str, Callable[..., SpatialBotConfig]] = {
 }
 
 
-def make_config(name: str, base_vocab_size: int | None = None) -> SpatialBotConfig:
+def make_config(
+    name: str, base_vocab_size: int | None = None, end_token_id: int | None = None
+) -> SpatialBotConfig:
     """The configuration of a preset for a tokenizer with `base_vocab_size` tokens of its own.
+
+    `end_token_id` is the id that ends an answer; left out, it is the published model's.
 
     Raises:
         UnknownNameError: lists the presets.
@@ -160,10 +170,32 @@ def make_config(name: str, base_vocab_size: int | None = None) -> SpatialBotConf
     """
     if name not in PRESETS:
         raise UnknownNameError("model preset", name, PRESETS)
-    return PRESETS[name]() if base_vocab_size is None else PRESETS[name](base_vocab_size)
+    config = PRESETS[name]() if base_vocab_size is None else PRESETS[name](base_vocab_size)
+    if end_token_id is not None:
+        text = config.text
+        text.bos_token_id = text.eos_token_id = text.pad_token_id = end_token_id
+    return config
 
 
-def _small_qwen2(base_vocab_size: int, **sizes: int) -> Qwen2Config:
+def make_model(
+    config: SpatialBotConfig, *, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> SpatialBotForConditionalGeneration:
+    """A new model in evaluation mode: random weights of `seed`, vision pretrained if possible.
+
+    Pretrained weights exist for EfficientNet-Lite0. The global random state is left as it was.
+
+    Raises:
+        MissingDependencyError: the package with the pretrained weights is not installed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = SpatialBotForConditionalGeneration(config)
+    if isinstance(model.vision_tower, EfficientNetLite0Tower):
+        load_pretrained_trunk(model.vision_tower)
+    return model.to(dtype).eval()  # type: ignore[no-any-return]
+
+
+def _small_qwen2(base_vocab_size: int, **sizes: Any) -> Qwen2Config:
     rows = -(-(base_vocab_size + EXTRA_TOKENS) // ROWS_MULTIPLE) * ROWS_MULTIPLE
     return Qwen2Config(
         vocab_size=rows,

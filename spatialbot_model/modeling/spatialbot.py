@@ -26,7 +26,7 @@ IGNORED_TARGET = -100
 IMAGE_INPUTS = ("pixel_values", "image_roles", "image_ages", "image_features")
 
 
-class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
     """Vision tower, projector and causal language model of the paper (III-A).
 
     One tower encodes RGB and depth. Image positions of the prompt hold `image_token_id`, as
@@ -39,9 +39,9 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config: SpatialBotConfig
     main_input_name = "input_ids"
     base_model_prefix = ""
-    input_modalities = ("image", "text")
+    input_modalities = ["image", "text"]  # noqa: RUF012 - the library's own type
     supports_gradient_checkpointing = True
-    _skip_keys_device_placement = ("past_key_values",)
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
@@ -51,8 +51,8 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.vision_tower = make_vision_tower(config)
         self.projector = Projector(config)
         self.image_embedding = ImageTokenEmbedding(config) if config.image_embeddings else None
-        self.language_model: Any = AutoModelForCausalLM.from_config(config.text)
-        self.post_init()
+        self.language_model: Any = AutoModelForCausalLM.from_config(config.text)  # type: ignore[no-untyped-call]
+        self.post_init()  # type: ignore[no-untyped-call]
         # a placeholder is an input, never an answer
         placeholders = (config.image_token_id, config.action_query_token_id)
         rows = config.embedding_rows
@@ -228,7 +228,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 image_features = torch.cat(self.image_tokens(encoded, image_roles, image_ages))
             assert input_ids is not None
             inputs_embeds = self.merge(input_ids, image_features)
-        outputs: CausalLMOutputWithPast = self.language_model(
+        outputs: Any = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -241,25 +241,24 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):
             targets = F.pad(labels[:, 1:], (0, 1), value=IGNORED_TARGET)
         if targets is not None:
             outputs.loss = aligned_loss(outputs.logits, _kept(targets, logits_to_keep), num_items)
-        return outputs
+        answer: CausalLMOutputWithPast = outputs
+        return answer
 
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: Tensor,
-        *args: Any,
-        is_first_iteration: bool | None = False,
-        **kwargs: Any,
+    def prepare_inputs_for_generation(  # type: ignore[override]
+        self, input_ids: Tensor, is_first_iteration: bool | None = False, **kwargs: Any
     ) -> dict[str, Any]:
         """Inputs of one step of `generate`: with a cache, images enter in the first one only."""
-        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
-            input_ids, *args, is_first_iteration=is_first_iteration, **kwargs
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(  # type: ignore[misc]
+            input_ids,  # type: ignore[arg-type]
+            is_first_iteration=is_first_iteration,
+            **kwargs,
         )
         if not is_first_iteration and kwargs.get("use_cache", True):
             for name in IMAGE_INPUTS:
                 inputs.pop(name, None)
         return inputs
 
-    def _expand_inputs_for_generation(
+    def _expand_inputs_for_generation(  # type: ignore[override]
         self, expand_size: int = 1, is_encoder_decoder: bool = False, **kwargs: Any
     ) -> tuple[Any, dict[str, Any]]:
         if expand_size > 1 and any(kwargs.get(name) is not None for name in IMAGE_INPUTS):
@@ -268,7 +267,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 "beams and several answers per prompt are not supported with images; pass"
                 " inputs_embeds from `merge`, or repeat the prompts in the batch"
             )
-        expanded: tuple[Any, dict[str, Any]] = super()._expand_inputs_for_generation(
+        expanded: tuple[Any, dict[str, Any]] = super()._expand_inputs_for_generation(  # type: ignore[misc]
             expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, **kwargs
         )
         return expanded

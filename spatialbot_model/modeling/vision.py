@@ -1,5 +1,7 @@
 """Vision towers behind one face: images in, patch features and their grid out."""
 
+from typing import Any
+
 from torch import Tensor
 from transformers import AutoModel, PreTrainedModel
 
@@ -10,13 +12,11 @@ from spatialbot_model.modeling.efficientnet import EfficientNetLite0Config
 
 def make_vision_tower(config: SpatialBotConfig) -> PreTrainedModel:
     """The tower of a configuration, with random weights."""
-    tower: PreTrainedModel = AutoModel.from_config(config.vision)
+    tower: PreTrainedModel = AutoModel.from_config(config.vision)  # type: ignore[no-untyped-call]
     return tower
 
 
-def patch_features(
-    tower: PreTrainedModel, config: SpatialBotConfig, pixel_values: Tensor
-) -> Tensor:
+def patch_features(tower: Any, config: SpatialBotConfig, pixel_values: Tensor) -> Tensor:
     """Features (N, P, C) of images (N, 3, S, S), patches row by row, P = patch_grid squared.
 
     Layers behind the chosen hidden state are not run. For SigLIP as released the tower is
