@@ -124,18 +124,17 @@ def square_image(image: PromptImage, settings: ImageSettings) -> NDArray[np.uint
         DepthCodecError: a depth beyond the profile's range.
     """
     profile = depth_profile(settings.depth_profile)
+    # PromptImage has checked that pixels fit their role, which their type does not say
+    pixels: Any = image.pixels
     is_depth = image.role == "depth"
     if settings.mode == "release":
-        rgb = profile.encode(image.pixels) if is_depth else image.pixels
-        return _resize_as_released(rgb, settings)
-    height, width, top, left = _placement(image.pixels.shape, settings)
+        return _resize_as_released(profile.encode(pixels) if is_depth else pixels, settings)
+    height, width, top, left = _placement(pixels.shape, settings)
+    rgb: NDArray[np.uint8]
     if is_depth:
-        rgb = profile.encode(resize_nearest(image.pixels, height, width))
+        rgb = profile.encode(resize_nearest(pixels, height, width))
     else:
-        shrinks = height <= image.pixels.shape[0] and width <= image.pixels.shape[1]
-        # area averaging of an enlarged image would be blocky
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        rgb = cv2.resize(image.pixels, (width, height), interpolation=method)
+        rgb = _resize_color(pixels, height, width)
     if (height, width) == (settings.size, settings.size):
         return rgb
     canvas = np.empty((settings.size, settings.size, 3), np.uint8)
@@ -157,6 +156,13 @@ def resize_nearest(image: NDArray[Any], height: int, width: int) -> NDArray[Any]
     # rows first: the second gather then touches the few that are left
     resized: NDArray[Any] = image.take(rows, axis=0).take(columns, axis=1)
     return resized
+
+
+def _resize_color(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    shrinks = height <= pixels.shape[0] and width <= pixels.shape[1]
+    # area averaging of an enlarged image would be blocky
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), np.uint8)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from spatialbot_model.contracts.action_codec import NUM_BINS, action_token
 from spatialbot_model.contracts.conversation import TokenLayout
@@ -109,7 +109,11 @@ def load_tokenizer(folder: str | Path) -> Any:
         CheckpointError: the folder holds no tokenizer that can be read.
     """
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        # an empty config: what class reads the files is said by tokenizer_config.json, and the
+        # model's own config.json may be of a type that is registered later
+        return AutoTokenizer.from_pretrained(
+            str(folder), config=PreTrainedConfig(), local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{folder} holds no tokenizer that can be loaded ({error}); expected tokenizer.json and"
