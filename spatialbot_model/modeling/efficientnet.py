@@ -124,6 +124,8 @@ class EfficientNetLite0Tower(PreTrainedModel):  # type: ignore[no-untyped-call] 
     main_input_name = "pixel_values"
     input_modalities = ["image"]  # noqa: RUF012 - the library's own type
     config: EfficientNetLite0Config
+    # it has no attention, so every implementation will do; loading asks
+    _supports_sdpa = True
 
     def __init__(self, config: EfficientNetLite0Config) -> None:
         super().__init__(config)
