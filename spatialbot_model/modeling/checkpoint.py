@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -87,7 +88,7 @@ def load_model(
             " they can run code"
         )
     try:
-        model, report = SpatialBotForConditionalGeneration.from_pretrained(
+        loaded: Any = SpatialBotForConditionalGeneration.from_pretrained(
             folder,
             config=config,
             dtype="auto" if dtype is None else dtype,
@@ -99,6 +100,7 @@ def load_model(
         )
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"cannot read the weights in {folder}: {error}") from error
+    model, report = loaded
     problems = [
         f"{len(keys)} {what} ({_listed(keys)})"
         for what in ("missing", "unexpected", "mismatched")
@@ -108,7 +110,8 @@ def load_model(
         raise CheckpointError(
             f"the weights in {folder} do not fit its {CONFIG_NAME}: {'; '.join(problems)}"
         )
-    return model.to(device).eval()  # type: ignore[no-any-return]
+    ready: SpatialBotForConditionalGeneration = model.to(device).eval()
+    return ready
 
 
 def check_action_spec(config: SpatialBotConfig, spec: ActionSpec) -> None:

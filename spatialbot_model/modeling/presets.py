@@ -18,6 +18,7 @@ from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGenerat
 
 QWEN_VOCABULARY = 151646
 PHI_VOCABULARY = 50295
+MINI_VOCABULARY = 2000
 EXTRA_TOKENS = NUM_BINS + 2
 """Action bins, action query, image."""
 
@@ -99,7 +100,7 @@ def phi2_siglip(base_vocab_size: int = PHI_VOCABULARY) -> SpatialBotConfig:
     )
 
 
-def mini(base_vocab_size: int = 4096) -> SpatialBotConfig:
+def mini(base_vocab_size: int = MINI_VOCABULARY) -> SpatialBotConfig:
     """Small enough for 10 Hz on two CPU cores: EfficientNet-Lite0 at 160 px and a small Qwen2.
 
     100 tokens for a newest image, 25 for an older one.
@@ -189,10 +190,11 @@ def make_model(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = SpatialBotForConditionalGeneration(config)
+        model: Any = SpatialBotForConditionalGeneration(config)
     if isinstance(model.vision_tower, EfficientNetLite0Tower):
         load_pretrained_trunk(model.vision_tower)
-    return model.to(dtype).eval()  # type: ignore[no-any-return]
+    new: SpatialBotForConditionalGeneration = model.to(dtype).eval()
+    return new
 
 
 def _small_qwen2(base_vocab_size: int, **sizes: Any) -> Qwen2Config:
