@@ -66,3 +66,14 @@ class Policy(Protocol):
     def close(self) -> None:
         """Release models, connections and threads; allowed more than once."""
         ...
+
+
+def resumes_from_frames(policy: Policy) -> bool:
+    """Whether a fresh policy of this kind can go on in the middle of an instruction.
+
+    True for a policy with a true attribute `resumes_from_frames`: it remembers nothing of an
+    instruction but the frames it is shown, so that it may be started again wherever the arm
+    stands, and an answer that got lost does no harm. False for all others, such as one that adds
+    up its own motions.
+    """
+    return bool(getattr(policy, "resumes_from_frames", False))

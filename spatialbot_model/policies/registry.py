@@ -12,7 +12,23 @@ def _classical(config: PolicyConfig) -> Policy:
     return ClassicalPolicy(config)
 
 
-POLICIES: dict[str, Callable[[PolicyConfig], Policy]] = {"classical": _classical}
+def _local(config: PolicyConfig) -> Policy:
+    from spatialbot_model.policies.local import LocalPolicy
+
+    return LocalPolicy.open(config)
+
+
+def _remote(config: PolicyConfig) -> Policy:
+    from spatialbot_model.policies.remote import RemotePolicy
+
+    return RemotePolicy(config)
+
+
+POLICIES: dict[str, Callable[[PolicyConfig], Policy]] = {
+    "classical": _classical,
+    "local": _local,
+    "remote": _remote,
+}
 
 
 def make_policy(name: str, config: PolicyConfig) -> Policy:
