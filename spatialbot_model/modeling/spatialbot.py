@@ -42,6 +42,8 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
     input_modalities = ["image", "text"]  # noqa: RUF012 - the library's own type
     supports_gradient_checkpointing = True
     _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    # PEFT reads the tied weights of sub-models only below a model that has such a table
+    _tied_weights_keys = {}  # noqa: RUF012
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
