@@ -106,7 +106,8 @@ def _open_adapter(folder: Path) -> dict[str, StoredTensor]:
         if (folder / name).is_file():
             return open_file(folder / name)
     raise CheckpointError(
-        f"{folder} has {ADAPTER_CONFIG_NAME} but no weights; expected {' or '.join(_ADAPTER_FILES)}."
+        f"{folder} has {ADAPTER_CONFIG_NAME} but no weights; expected one of"
+        f" {', '.join(_ADAPTER_FILES)}."
     )
 
 

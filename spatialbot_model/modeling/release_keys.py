@@ -26,6 +26,8 @@ _DERIVED_BUFFERS = re.compile(r"(^|\.)(rotary_emb\.inv_freq|embeddings\.position
 # What a whole CLIP or SigLIP checkpoint holds besides its vision half.
 _OTHER_HALVES = ("text_model.", "text_projection.", "visual_projection.", "logit_")
 _PEFT_PREFIX = "base_model.model."
+_PROJECTOR_LAYERS = {"0": "linear_1", "2": "linear_2"}
+_RELEASE_PROJECTOR_LAYERS = {own: release for release, own in _PROJECTOR_LAYERS.items()}
 
 
 def canonical(key: str) -> str:
@@ -47,7 +49,8 @@ def own_name(release_key: str) -> str:
     if release_key.startswith(RELEASE_VISION_PREFIX):
         return OWN_VISION_PREFIX + release_key.removeprefix(RELEASE_VISION_PREFIX)
     if release_key.startswith(RELEASE_PROJECTOR_PREFIX):
-        return OWN_PROJECTOR_PREFIX + release_key.removeprefix(RELEASE_PROJECTOR_PREFIX)
+        layer, _, rest = release_key.removeprefix(RELEASE_PROJECTOR_PREFIX).partition(".")
+        return f"{OWN_PROJECTOR_PREFIX}{_PROJECTOR_LAYERS.get(layer, layer)}.{rest}"
     return OWN_LANGUAGE_PREFIX + release_key
 
 
@@ -56,12 +59,13 @@ def release_name(own_key: str) -> str:
     if own_key.startswith(OWN_VISION_PREFIX):
         return RELEASE_VISION_PREFIX + own_key.removeprefix(OWN_VISION_PREFIX)
     if own_key.startswith(OWN_PROJECTOR_PREFIX):
-        return RELEASE_PROJECTOR_PREFIX + own_key.removeprefix(OWN_PROJECTOR_PREFIX)
+        layer, _, rest = own_key.removeprefix(OWN_PROJECTOR_PREFIX).partition(".")
+        return f"{RELEASE_PROJECTOR_PREFIX}{_RELEASE_PROJECTOR_LAYERS.get(layer, layer)}.{rest}"
     return own_key.removeprefix(OWN_LANGUAGE_PREFIX)
 
 
 def vision_folder_name(key: str) -> str | None:
-    """The release's name of a parameter of a separate vision folder; None: not of its vision half."""
+    """The release's name of a parameter of a vision folder; None for its other half."""
     if key.startswith(_OTHER_HALVES):
         return None
     return RELEASE_VISION_PREFIX + key.removeprefix("vision_model.")

@@ -141,7 +141,7 @@ _SAFETENSORS_DTYPES = {
 def _open_safetensors(path: Path) -> dict[str, StoredTensor]:
     try:
         tensors = {}
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118  (the handle is no mapping)
                 part = file.get_slice(key)
                 dtype = _SAFETENSORS_DTYPES.get(part.get_dtype())
@@ -161,7 +161,7 @@ def _open_safetensors(path: Path) -> dict[str, StoredTensor]:
 
 def _read_safetensor(path: Path, key: str) -> torch.Tensor:
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             tensor: torch.Tensor = file.get_tensor(key)
             return tensor
     except (SafetensorError, OSError) as error:

@@ -1,0 +1,312 @@
+"""Import of released Bunny/SpatialBot checkpoints into our format.
+
+Parameters are renamed, never converted in another way: what the release computes, the imported
+model computes. Only three things are added or changed, each of them exact:
+
+- LoRA adapters are merged into their weights in float32 (`lora_merge`);
+- phi-2 has a bias on its output layer that the release's model class leaves out: it is zero;
+- all weights get the type of the token embedding, as the release does on loading.
+
+Anything missing, unexpected or of another shape is an error. Weights are read and written one
+tensor at a time, so an import needs about one output file's size of memory.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import PreTrainedConfig
+
+from spatialbot_model.contracts.depth_codec import DEFAULT_PROFILE
+from spatialbot_model.contracts.errors import CheckpointError
+from spatialbot_model.modeling.config import SpatialBotConfig
+from spatialbot_model.modeling.release_config import ReleaseConfig, read_release_config
+from spatialbot_model.modeling.release_keys import (
+    OWN_LANGUAGE_PREFIX,
+    listed,
+    own_name,
+    release_name,
+)
+from spatialbot_model.modeling.release_sources import ReleaseTensors, gather_tensors
+from spatialbot_model.modeling.release_tokenizer import find_tokenizer, vocabulary_size
+from spatialbot_model.modeling.release_vision import ReleaseVision, Triple, read_release_vision
+from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
+from spatialbot_model.modeling.weight_files import StoredTensor
+from spatialbot_model.modeling.weight_writer import write_weights
+
+_EMBEDDING = "model.embed_tokens.weight"
+_HEAD = "lm_head.weight"
+_HEAD_BIAS = "lm_head.bias"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseProcessing:
+    """What a processor for the imported model must be set to.
+
+    Attributes:
+        tokenizer: folder with the tokenizer's files; None when none was found.
+        image_size: side of the square that the tower sees [px].
+        geometry: how the release made images square in training.
+        mean, std: of (value / 255) per channel.
+        depth_profile: the depth encoding the weights know.
+        tokens_per_image: image tokens of one image.
+        image_token_id: id of ``<image>``, the first one behind the tokenizer's vocabulary.
+        context_length: positions the language model was made for.
+        trained_length: longest input in training; None if not said.
+    """
+
+    tokenizer: Path | None
+    image_size: int
+    geometry: Literal["pad", "squash"]
+    mean: Triple
+    std: Triple
+    depth_profile: str
+    tokens_per_image: int
+    image_token_id: int
+    context_length: int
+    trained_length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        destination: the new checkpoint folder.
+        model_type: the release's, e.g. "bunny-phi".
+        num_parameters: of the whole model, tied ones counted once.
+        dtype: of all weights, e.g. "float16".
+        merged_adapters: how many weights a LoRA adapter was merged into.
+        vision_from: "checkpoint" or "folder".
+        zero_filled: parameters that the release does not have, set to zero.
+        ignored: stored tensors that the model does not use, under the names in their files.
+        processing: what the processor must be set to.
+    """
+
+    destination: Path
+    model_type: str
+    num_parameters: int
+    dtype: str
+    merged_adapters: int
+    vision_from: Literal["checkpoint", "folder"]
+    zero_filled: tuple[str, ...]
+    ignored: tuple[str, ...]
+    processing: ReleaseProcessing
+
+
+def import_release(
+    source: Path,
+    destination: Path,
+    *,
+    base: Path | None = None,
+    vision_tower: Path | None = None,
+    tokenizer: Path | None = None,
+    report: Callable[[str], None] | None = None,
+    complete: Callable[[Path, ReleaseProcessing], None] | None = None,
+) -> ImportReport:
+    """Convert a released checkpoint into a folder of our format.
+
+    The destination appears at once when everything has been written, or not at all.
+
+    Args:
+        source: a merged checkpoint, a LoRA adapter folder, or a folder with the projector alone.
+        destination: a folder that does not exist yet, or is empty.
+        base: the language model's or merged checkpoint's folder that an adapter belongs to.
+        vision_tower: CLIP or SigLIP folder; needed when no checkpoint holds the tower's weights
+            or when the tower is none of the release's. Weights in the checkpoint come first.
+        tokenizer: folder with the tokenizer's files; else looked for in `source` and `base`.
+        report: called with a line of text at each stage.
+        complete: called with the unfinished folder, to write into it what belongs to the
+            checkpoint besides the model (the processor).
+
+    Raises:
+        CheckpointError: unsupported, incomplete or damaged input, or a destination in use.
+    """
+    say = report or _ignore
+    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+        raise CheckpointError(f"{destination} exists already; name a new folder.")
+    release = read_release_config(source)
+    say(f"reading {release.model_type} from {source}")
+    found = gather_tensors(source, base)
+    vision = read_release_vision(found.vision, vision_tower, release.vision_name)
+    tensors = {**found.language, **found.projector, **vision.tensors}
+    tokenizer_folder = find_tokenizer(tokenizer, source, base)
+    config = _config(release, found, vision, tokenizer_folder)
+    with torch.device("meta"):
+        model = SpatialBotForConditionalGeneration(config)
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    own, zero_filled = _renamed(tensors, expected, config)
+    processing = ReleaseProcessing(
+        tokenizer=tokenizer_folder,
+        image_size=config.image_size,
+        geometry=release.geometry,
+        mean=vision.mean,
+        std=vision.std,
+        depth_profile=DEFAULT_PROFILE,
+        tokens_per_image=config.tokens_per_image(0),
+        image_token_id=config.image_token_id,
+        context_length=config.context_length,
+        trained_length=release.trained_length,
+    )
+    dtype = tensors[_EMBEDDING].dtype
+    _write(destination, own, model, dtype, processing, say, complete)
+    return ImportReport(
+        destination=destination,
+        model_type=release.model_type,
+        num_parameters=sum(tensor.num_bytes // tensor.dtype.itemsize for tensor in own.values()),
+        dtype=str(dtype).removeprefix("torch."),
+        merged_adapters=found.num_merged,
+        vision_from="checkpoint" if found.vision else "folder",
+        zero_filled=zero_filled,
+        ignored=tuple(sorted({*found.ignored, *vision.ignored})),
+        processing=processing,
+    )
+
+
+def _ignore(line: str) -> None:
+    """Progress that nobody asked for."""
+
+
+def _config(
+    release: ReleaseConfig, found: ReleaseTensors, vision: ReleaseVision, tokenizer: Path | None
+) -> SpatialBotConfig:
+    embedding = found.language.get(_EMBEDDING)
+    if embedding is None or len(embedding.shape) != 2:
+        raise CheckpointError(
+            f"the checkpoint holds no {_EMBEDDING}: it is no whole language model. An adapter or a"
+            " projector alone needs the folder of the language model it was trained on as base."
+        )
+    if not embedding.dtype.is_floating_point:
+        raise CheckpointError(
+            f"{_EMBEDDING} is stored as {embedding.dtype}; only unquantised weights are imported."
+        )
+    rows = embedding.shape[0]
+    # a LoRA folder tells of the vocabulary at the end of training, its base of the stored rows
+    text = release.text_config(num_rows=rows if found.has_base else None)
+    width = getattr(vision.config, "hidden_size", None)
+    if release.vision_width not in (None, width):
+        raise CheckpointError(
+            f"the vision tower gives {width} channels, but the checkpoint was trained with"
+            f" {release.vision_width} (mm_hidden_size): it is another tower than"
+            f" {release.vision_name or 'the one in training'}."
+        )
+    size = rows if tokenizer is None else vocabulary_size(tokenizer)
+    if size > rows:
+        raise CheckpointError(
+            f"the tokenizer in {tokenizer} has {size} entries, but the model's embedding only"
+            f" {rows} rows: it belongs to another model."
+        )
+    dtype = str(embedding.dtype).removeprefix("torch.")
+    return _spatialbot_config(text, vision, image_token_id=size, dtype=dtype)
+
+
+def _spatialbot_config(
+    text: PreTrainedConfig, vision: ReleaseVision, image_token_id: int, dtype: str
+) -> SpatialBotConfig:
+    return SpatialBotConfig(
+        vision_config=vision.config,
+        text_config=text,
+        vision_feature_layer=vision.feature_layer,
+        drop_class_token=vision.drop_class_token,
+        image_token_id=image_token_id,
+        action_form="text",
+        dtype=dtype,
+    )
+
+
+def _renamed(
+    tensors: Mapping[str, StoredTensor],
+    expected: Mapping[str, tuple[int, ...]],
+    config: SpatialBotConfig,
+) -> tuple[dict[str, StoredTensor], tuple[str, ...]]:
+    """The tensors under our names, checked against what the model needs.
+
+    Raises:
+        CheckpointError: lists what is missing, unexpected or of another shape.
+    """
+    own = {own_name(key): tensor for key, tensor in tensors.items()}
+    needed = dict(expected)
+    zero_filled = []
+    bias = OWN_LANGUAGE_PREFIX + _HEAD_BIAS
+    if config.text.model_type == "phi" and bias not in own:
+        like = tensors[_EMBEDDING]
+        own[bias] = _zeros(like, needed[bias])
+        zero_filled.append(bias)
+    if config.tie_word_embeddings:
+        head = OWN_LANGUAGE_PREFIX + _HEAD
+        needed.pop(head, None)
+        _drop_tied_head(own, head)
+    missing = [release_name(key) for key in needed.keys() - own.keys()]
+    unexpected = [release_name(key) for key in own.keys() - needed.keys()]
+    reshaped = [
+        f"{release_name(key)}: {own[key].shape}, expected {shape}"
+        for key, shape in needed.items()
+        if key in own and own[key].shape != shape
+    ]
+    problems = [
+        f"{len(names)} {what}:{listed(names)}"
+        for what, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", reshaped),
+        )
+        if names
+    ]
+    if problems:
+        raise CheckpointError(
+            f"the weights do not fit a {config.text.model_type} language model with a"
+            f" {config.vision.model_type} tower and a two-layer projector; nothing was"
+            " written.\n" + "\n".join(problems)
+        )
+    return own, tuple(zero_filled)
+
+
+def _drop_tied_head(own: dict[str, StoredTensor], head: str) -> None:
+    stored = own.pop(head, None)
+    embedding = own.get(OWN_LANGUAGE_PREFIX + _EMBEDDING)
+    if stored is None or embedding is None:
+        return
+    if not torch.equal(stored.read(), embedding.read()):
+        raise CheckpointError(
+            f"{_HEAD} differs from {_EMBEDDING}, though the configuration ties them"
+            " (tie_word_embeddings); the checkpoint contradicts itself."
+        )
+
+
+def _zeros(like: StoredTensor, shape: tuple[int, ...]) -> StoredTensor:
+    return StoredTensor(
+        like.file, "zeros", shape, like.dtype, partial(torch.zeros, shape, dtype=like.dtype)
+    )
+
+
+def _write(
+    destination: Path,
+    tensors: Mapping[str, StoredTensor],
+    model: SpatialBotForConditionalGeneration,
+    dtype: torch.dtype,
+    processing: ReleaseProcessing,
+    say: Callable[[str], None],
+    complete: Callable[[Path, ReleaseProcessing], None] | None,
+) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = destination.parent / f".{destination.name}.{uuid.uuid4().hex}"
+    unfinished.mkdir()
+    try:
+        model.config.architectures = [type(model).__name__]
+        model.config.save_pretrained(unfinished)
+        model.generation_config.save_pretrained(unfinished)
+        write_weights(unfinished, tensors, dtype, say)
+        if complete is not None:
+            complete(unfinished, processing)
+        # replaces an empty folder; fails when somebody else filled it meanwhile
+        os.replace(unfinished, destination)
+    except OSError as error:
+        raise CheckpointError(f"{destination} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
