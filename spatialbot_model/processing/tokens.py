@@ -41,7 +41,11 @@ class HfTextEncoder:
         self._encode = lru_cache(maxsize=256)(self._encode_uncached)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, none of them special."""
+        """Ids of a text, none of them special.
+
+        Raises:
+            ConfigurationError: half of a surrogate pair, which no UTF-8 text holds.
+        """
         return list(self._encode(text))
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -52,7 +56,13 @@ class HfTextEncoder:
         assert isinstance(text, str)
         return text
 
+    def __reduce__(self) -> tuple[type["HfTextEncoder"], tuple[PreTrainedTokenizerBase]]:
+        """Copies and worker processes start with an empty cache."""
+        return HfTextEncoder, (self._tokenizer,)
+
     def _encode_uncached(self, text: str) -> tuple[int, ...]:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ConfigurationError(f"the text {text[:80]!r} is no valid Unicode")
         if self._plain is not None:
             return tuple(self._plain.encode(text, add_special_tokens=False).ids)
         return tuple(
