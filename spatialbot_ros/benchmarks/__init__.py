@@ -4,7 +4,8 @@ A benchmark is a function of its own module; it is imported only when it runs.
 """
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -28,13 +29,37 @@ class Benchmark:
     module: str
     function: str = "run"
 
+    def options(self) -> dict[str, Any]:
+        """What can be set, with the defaults, whose types are the options' types."""
+        parameters = inspect.signature(self._load()).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+    def parse_options(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Options from a command line.
+
+        Raises:
+            UnknownNameError: there is no such option; lists those that are.
+            ConfigurationError: not of the option's type.
+        """
+        defaults = self.options()
+        parsed: dict[str, Any] = {}
+        for name, text in texts.items():
+            if name not in defaults:
+                raise UnknownNameError("option", name, defaults)
+            kind = type(defaults[name])
+            try:
+                parsed[name] = kind(text)
+            except ValueError as error:
+                raise ConfigurationError(f"{name}={text} is no {kind.__name__}") from error
+        return parsed
+
     def __call__(self, **options: Any) -> BenchmarkResult:
         """Measure; may take minutes.
 
         Raises:
             ConfigurationError: it returned something else than a `BenchmarkResult`.
         """
-        result = getattr(importlib.import_module(self.module), self.function)(**options)
+        result = self._load()(**options)
         if not isinstance(result, BenchmarkResult):
             raise ConfigurationError(
                 f"{self.module}.{self.function} returned {type(result).__name__}, expected a"
@@ -42,12 +67,21 @@ class Benchmark:
             )
         return result
 
+    def _load(self) -> Callable[..., Any]:
+        function: Callable[..., Any] = getattr(importlib.import_module(self.module), self.function)
+        return function
+
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
     {
         "codec": Benchmark(
             "depth codec, 640x480: milliseconds against the released numpy expression",
             "spatialbot_ros.benchmarks.codec",
+        ),
+        "inference": Benchmark(
+            "one control step of the model: milliseconds of the engine against plain generate()"
+            " on the same weights",
+            "spatialbot_ros.benchmarks.inference",
         ),
         "transport": Benchmark(
             "camera images across processes: frames lost and latency of the shipped Fast DDS"
