@@ -23,6 +23,7 @@ from typing import Literal
 import torch
 from transformers import PreTrainedConfig
 
+from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.depth_codec import DEFAULT_PROFILE
 from spatialbot_model.contracts.errors import CheckpointError
 from spatialbot_model.modeling.config import SpatialBotConfig
@@ -107,6 +108,7 @@ def import_release(
     base: Path | None = None,
     vision_tower: Path | None = None,
     tokenizer: Path | None = None,
+    action_spec: ActionSpec | None = None,
     report: Callable[[str], None] | None = None,
     complete: Callable[[Path, ReleaseProcessing], None] | None = None,
 ) -> ImportReport:
@@ -121,6 +123,8 @@ def import_release(
         vision_tower: CLIP or SigLIP folder; needed when no checkpoint holds the tower's weights
             or when the tower is none of the release's. Weights in the checkpoint come first.
         tokenizer: folder with the tokenizer's files; else looked for in `source` and `base`.
+        action_spec: what the actions of these weights mean, which a release does not say; without
+            it the model may answer questions, but not move a robot.
         report: called with a line of text at each stage.
         complete: called with the unfinished folder, to write into it what belongs to the
             checkpoint besides the model (the processor).
@@ -138,6 +142,7 @@ def import_release(
     tensors = {**found.language, **found.projector, **vision.tensors}
     tokenizer_folder = find_tokenizer(tokenizer, source, base)
     config = _config(release, found, vision, tokenizer_folder)
+    config.action_spec = None if action_spec is None else action_spec.to_mapping()
     with torch.device("meta"):
         model = SpatialBotForConditionalGeneration(config)
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}

@@ -35,8 +35,10 @@ from release_files import (
 from release_reference import prompt_states
 from safetensors.torch import load_file, save_file
 
+from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import CheckpointError
 from spatialbot_model.modeling import SpatialBotForConditionalGeneration, make_config
+from spatialbot_model.modeling.checkpoint import check_action_spec, load_config, load_model
 from spatialbot_model.modeling.release_import import ReleaseProcessing, import_release
 from spatialbot_model.modeling.release_keys import own_name, release_name
 
@@ -72,7 +74,7 @@ def assert_same_computation(
     folder: Path, tensors: Tensors, language: Language, vision: Vision, family: str
 ) -> None:
     """Hidden states and logits of an RGB-D prompt, imported against computed by hand."""
-    model = SpatialBotForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    model = load_model(folder, dtype=torch.float32)
     pixels = images(vision)
     before, between, after = [3, 14, 15], [9], [2, 6, 5, 35]
     states, logits = prompt_states(
@@ -94,8 +96,13 @@ def test_merged_phi_with_siglip(
     source, tensors = merged_phi
     lines: list[str] = []
     report = import_release(
-        source, tmp_path / "out", vision_tower=siglip_geometry, report=lines.append
+        source,
+        tmp_path / "out",
+        vision_tower=siglip_geometry,
+        action_spec=ActionSpec(),
+        report=lines.append,
     )
+    check_action_spec(load_config(tmp_path / "out"), ActionSpec())
     assert_same_computation(tmp_path / "out", tensors, TINY_PHI, TINY_SIGLIP, "siglip")
     assert report.zero_filled == ("language_model.lm_head.bias",)
     assert report.ignored == ()
@@ -135,7 +142,7 @@ def test_binary_qwen_with_clip_in_one_folder(tmp_path: Path) -> None:
     assert report.processing.std == (0.4, 0.5, 0.6)
     assert report.processing.image_token_id == 90
     # text actions, and the spare rows behind the tokenizer's 90 as they were
-    config = SpatialBotForConditionalGeneration.from_pretrained(tmp_path / "out").config
+    config = load_model(tmp_path / "out").config
     assert (config.action_form, config.first_action_token_id) == ("text", None)
     written = load_file(tmp_path / "out" / "model.safetensors")
     embedding = written["language_model.model.embed_tokens.weight"]
@@ -153,7 +160,7 @@ def test_weights_keep_their_bits_and_type(tmp_path: Path, siglip_geometry: Path)
     assert written.keys() == {own_name(key) for key in tensors} | set(report.zero_filled)
     for key, tensor in tensors.items():
         assert torch.equal(written[own_name(key)], tensor), key
-    model = SpatialBotForConditionalGeneration.from_pretrained(tmp_path / "out")
+    model = load_model(tmp_path / "out")
     assert model.dtype == torch.float16
 
 
@@ -165,10 +172,12 @@ def test_released_vocabulary(tmp_path: Path, siglip_geometry: Path) -> None:
     write_json(source / "vocab.json", {f"t{index}": index for index in range(50257)})
     write_json(source / "added_tokens.json", {f" {k}": 50257 + k for k in range(38)})
     report = import_release(source, tmp_path / "out", vision_tower=siglip_geometry)
-    model = SpatialBotForConditionalGeneration.from_pretrained(tmp_path / "out").eval()
+    model = load_model(tmp_path / "out")
     assert report.processing.image_token_id == model.config.image_token_id == 50295
     assert model.config.embedding_rows == 50295
     assert model.config.action_form == "text"
+    # nothing says what its actions mean
+    assert model.config.action_spec is None
     assert model.generation_config.eos_token_id == 50256
     # the placeholder lies beyond the rows and is never looked up
     ids = torch.tensor([[5, *[50295] * TINY_SIGLIP.patches, 6]])

@@ -24,7 +24,7 @@ from release_reference import prompt_states
 from safetensors.torch import load_file, save_file
 
 from spatialbot_model.contracts.errors import CheckpointError
-from spatialbot_model.modeling import SpatialBotForConditionalGeneration
+from spatialbot_model.modeling.checkpoint import load_model
 from spatialbot_model.modeling.release_import import ImportReport, import_release
 
 PEFT = "base_model.model."
@@ -128,7 +128,7 @@ def lora(tmp_path: Path) -> Lora:
 
 
 def assert_same_computation(folder: Path, tensors: Tensors) -> None:
-    model = SpatialBotForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    model = load_model(folder, dtype=torch.float32)
     generator = torch.Generator().manual_seed(6)
     image = torch.randn(3, 31, 31, generator=generator)
     states, logits = prompt_states(tensors, [[3, 1], image, [4]], TINY_PHI, TINY_SIGLIP, "siglip")
