@@ -1,6 +1,7 @@
 """One attempt of a client to reach its server: ssh if asked for, TLS if asked for, hello."""
 
 import asyncio
+import socket
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,6 +19,7 @@ from spatialbot_model.serving.ssh import SshTunnel
 _PING_INTERVAL_S = 5.0
 _PING_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 1.0
+_SEND_BUFFER_BYTES = 4 * 2**20
 
 
 class Dialer:
@@ -36,17 +38,17 @@ class Dialer:
             ConfigurationError, ProtocolError: refused, for a reason that will last.
         """
         timeout_s = self._options.connect_timeout_s
-        socket = await self._open(timeout_s)
+        connection = await self._open(timeout_s)
         try:
-            welcome = await asyncio.wait_for(self._say_hello(socket), timeout_s)
+            welcome = await asyncio.wait_for(self._say_hello(connection), timeout_s)
         except (ConnectionClosed, asyncio.TimeoutError) as error:
-            socket.transport.abort()
+            connection.transport.abort()
             reason = str(error) or "time-out"
             raise PolicyConnectionError(f"the server did not answer the hello: {reason}") from error
         except BaseException:
-            socket.transport.abort()
+            connection.transport.abort()
             raise
-        return socket, welcome
+        return connection, welcome
 
     async def close(self) -> None:
         """End the ssh tunnel."""
@@ -63,7 +65,7 @@ class Dialer:
         if options.is_secure:
             address["ssl"] = client_tls(options.ca_file)
         try:
-            return await connect(
+            connection = await connect(
                 options.url,
                 compression=None,
                 # a robot's policy is never behind the web proxy that the environment may name
@@ -77,12 +79,16 @@ class Dialer:
             )
         except (OSError, asyncio.TimeoutError, InvalidURI, WebSocketException) as error:
             raise PolicyConnectionError(str(error) or type(error).__name__) from error
+        # a whole frame at once; by default the event loop wakes for every piece of it
+        raw: socket.socket = connection.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        return connection
 
-    async def _say_hello(self, socket: ClientConnection) -> Welcome:
+    async def _say_hello(self, connection: ClientConnection) -> Welcome:
         options = self._options
         hello = Hello(PROTOCOL_VERSION, options.token, options.action_spec, software_name())
-        await socket.send(encode(hello))
-        reply = decode(await socket.recv(decode=False))
+        await connection.send(encode(hello))
+        reply = decode(await connection.recv(decode=False))
         if isinstance(reply, Failure):
             raise failure_error(reply.code, reply.text)
         if not isinstance(reply, Welcome):
