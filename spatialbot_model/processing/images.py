@@ -184,6 +184,7 @@ def _placement(shape: tuple[int, ...], settings: ImageSettings) -> tuple[int, in
 
 
 def _resize_as_released(rgb: NDArray[np.uint8], settings: ImageSettings) -> NDArray[np.uint8]:
+    # here, because a robot that runs our own weights needs no Pillow
     from PIL import Image
 
     height, width = rgb.shape[:2]

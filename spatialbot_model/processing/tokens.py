@@ -49,7 +49,9 @@ class HfTextEncoder:
         return list(self._encode(text))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, blanks as they are."""
+        """The text of ids, blanks as they are; ids beyond the vocabulary read as nothing."""
+        if self._plain is not None:
+            return self._plain.decode(list(ids), skip_special_tokens=False)
         text = self._tokenizer.decode(
             list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
         )

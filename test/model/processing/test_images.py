@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import SiglipImageProcessorPil
 
 from spatialbot_model.contracts.depth_codec import decode_depth, encode_depth
 from spatialbot_model.contracts.depth_tool import point_to_pixel
@@ -85,6 +86,23 @@ def test_release_mode_blends_codes_as_the_released_weights_saw_it() -> None:
     assert np.abs(shown[0].astype(float) - expected).max() <= 1.0
     with pytest.raises(DepthCodecError):
         decode_depth(shown)
+
+
+def test_release_mode_equals_the_siglip_processor_of_transformers() -> None:
+    """An independent computation: padded with 127, then what transformers does for SigLIP."""
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    depth_mm = rng.integers(0, 65536, (30, 50), dtype=np.uint16)
+    settings = ImageSettings(24, mode="release", geometry="pad")
+    values = preprocess_images(
+        [PromptImage("rgb", pixels), PromptImage("depth", depth_mm)], settings
+    )
+    siglip = SiglipImageProcessorPil(size={"height": 24, "width": 24})
+    for ours, picture in zip(values, (pixels, encode_depth(depth_mm)), strict=True):
+        padded = np.full((50, 50, 3), 127, np.uint8)
+        padded[10:40] = picture
+        expected = siglip(padded, return_tensors="np")["pixel_values"][0]
+        np.testing.assert_allclose(ours, expected, atol=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40), st.integers(1, 24))

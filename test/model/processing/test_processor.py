@@ -1,5 +1,6 @@
 """The processor: batches, round trips through a folder, and parity of training and robot."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,8 @@ def test_a_processor_survives_a_checkpoint_folder(tokenizer: str, tmp_path: Path
     )
     processor.save_pretrained(tmp_path)
     # a model's config lies in the same folder
-    (tmp_path / "config.json").write_text('{"model_type": "spatialbot"}')
+    config = {"model_type": "spatialbot", "transformers_version": "5.17.0"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
     again = SpatialBotProcessor.from_pretrained(tmp_path)
     assert again.to_dict() == processor.to_dict()
     assert again.image_settings == settings
@@ -198,6 +200,19 @@ def test_a_processor_survives_a_checkpoint_folder(tokenizer: str, tmp_path: Path
         key: value.tolist() for key, value in second.items()
     }
     assert again.decode([*again.encoder.encode(" The robot"), again.layout.end]) == "The robot"
+
+
+def test_a_processor_can_be_copied() -> None:
+    images = history(1)
+    conversation = PROCESSOR.action_conversation(INSTRUCTION, roles(images))
+    again = copy.deepcopy(PROCESSOR)
+    assert again(images, conversation)["input_ids"].equal(
+        PROCESSOR(images, conversation)["input_ids"]
+    )
+
+
+def test_any_ids_can_be_read() -> None:
+    assert PROCESSOR.decode([*PROCESSOR.encoder.encode(" Yes"), 10_000_000]) == "Yes"
 
 
 def test_settings_can_be_changed_when_loading(tmp_path: Path) -> None:
