@@ -1,11 +1,14 @@
 """Checkpoint folders: ``config.json`` and safetensors, read strictly and never from a hub."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from transformers.utils import logging as library_log
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import CheckpointError
@@ -25,7 +28,8 @@ def save_model(model: SpatialBotForConditionalGeneration, folder: Path | str) ->
         CheckpointError: the folder cannot be written.
     """
     try:
-        model.save_pretrained(folder)
+        with _without_progress_bars():
+            model.save_pretrained(folder)
     except OSError as error:
         raise CheckpointError(f"cannot write a checkpoint to {folder}: {error}") from error
 
@@ -88,16 +92,17 @@ def load_model(
             " they can run code"
         )
     try:
-        loaded: Any = SpatialBotForConditionalGeneration.from_pretrained(
-            folder,
-            config=config,
-            dtype="auto" if dtype is None else dtype,
-            attn_implementation=attn_implementation,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
+        with _without_progress_bars():
+            loaded: Any = SpatialBotForConditionalGeneration.from_pretrained(
+                folder,
+                config=config,
+                dtype="auto" if dtype is None else dtype,
+                attn_implementation=attn_implementation,
+                use_safetensors=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"cannot read the weights in {folder}: {error}") from error
     model, report = loaded
@@ -129,6 +134,18 @@ def check_action_spec(config: SpatialBotConfig, spec: ActionSpec) -> None:
             " trained with"
         )
     ActionSpec.from_mapping(config.action_spec).check_compatible(spec)
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    # a server's log is no place for them
+    were_enabled = library_log.is_progress_bar_enabled()
+    library_log.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if were_enabled:
+            library_log.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _listed(keys: list[str]) -> str:

@@ -1,5 +1,7 @@
 """From patch features to tokens of the language model."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -59,26 +61,39 @@ class ImageTokenEmbedding(nn.Module):
         self.role = nn.Embedding(len(IMAGE_ROLES), width)
         self.age = nn.Embedding(config.max_image_age + 1, width)
 
-    def forward(self, tokens: Tensor, role: int, age: int) -> Tensor:
-        """(P, D) tokens of one newest-sized image with the three embeddings added.
+    def forward(self, tokens: Tensor, roles: Sequence[int], ages: Sequence[int]) -> Tensor:
+        """(N, P, D) tokens as of newest images, with the three embeddings of each image added.
 
         Raises:
             ConfigurationError: a role or age that has no embedding.
         """
-        if not 0 <= role < self.role.num_embeddings or not 0 <= age < self.age.num_embeddings:
+        num_roles, num_ages = self.role.num_embeddings, self.age.num_embeddings
+        if not all(0 <= role < num_roles for role in roles) or not all(
+            0 <= age < num_ages for age in ages
+        ):
             raise ConfigurationError(
-                f"image role {role} and age {age} have no embedding; expected roles"
-                f" 0..{self.role.num_embeddings - 1} and ages 0..{self.age.num_embeddings - 1}"
+                f"image roles {list(roles)} or ages {list(ages)} have no embedding; expected roles"
+                f" 0..{num_roles - 1} and ages 0..{num_ages - 1}"
             )
-        added = self.position.weight + self.role.weight[role] + self.age.weight[age]
-        return tokens + added
+        device = tokens.device
+        of_image = self.role(torch.tensor(roles, dtype=torch.long, device=device)) + self.age(
+            torch.tensor(ages, dtype=torch.long, device=device)
+        )
+        embedded: Tensor = tokens + (self.position.weight + of_image[:, None])
+        return embedded
 
 
 def average_tokens(tokens: Tensor, side: int) -> Tensor:
-    """(g*g, D) tokens to (g/side)^2: the mean of each square of `side` x `side` tokens."""
+    """(N, g*g, D) tokens to (N, (g/side)^2, D): means of squares of `side` x `side` tokens.
+
+    Summed in a fixed order, so that an image has the same bits whatever stands beside it.
+    """
     if side == 1:
         return tokens
-    count, width = tokens.shape
-    grid = round(count**0.5)
-    squares = tokens.reshape(grid // side, side, grid // side, side, width)
-    return torch.mean(squares, dim=(1, 3)).reshape(count // (side * side), width)
+    count, num_tokens, width = tokens.shape
+    grid = round(num_tokens**0.5)
+    squares = tokens.reshape(count, grid // side, side, grid // side, side, width).float()
+    total = sum(squares[:, :, i, :, j] for i in range(side) for j in range(side))
+    assert isinstance(total, Tensor)
+    mean = (total / (side * side)).to(tokens.dtype)
+    return mean.reshape(count, num_tokens // (side * side), width)

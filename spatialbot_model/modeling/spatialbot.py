@@ -134,11 +134,14 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
             raise ConfigurationError(
                 f"{count} images with {len(roles)} roles and {len(ages)} ages; expected one each"
             )
-        prompt_tokens = []
-        for tokens, role, age in zip(features, roles, ages, strict=True):
-            if self.image_embedding is not None:
-                tokens = self.image_embedding(tokens, role, age)
-            prompt_tokens.append(average_tokens(tokens, self.config.history_pool if age > 0 else 1))
+        if self.image_embedding is not None:
+            features = self.image_embedding(features, roles, ages)
+        prompt_tokens = list(features)
+        older = [index for index, age in enumerate(ages) if age > 0]
+        if self.config.history_pool > 1 and older:
+            pooled = average_tokens(features[older], self.config.history_pool)
+            for index, tokens in zip(older, pooled, strict=True):
+                prompt_tokens[index] = tokens
         return prompt_tokens
 
     def merge(self, input_ids: Tensor, image_features: Tensor | None) -> Tensor:

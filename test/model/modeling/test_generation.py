@@ -4,9 +4,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from transformers import PhiConfig, SiglipVisionConfig
 
 from spatialbot_model.contracts.errors import ConfigurationError
-from spatialbot_model.modeling import SpatialBotForConditionalGeneration
+from spatialbot_model.modeling import (
+    SpatialBotConfig,
+    SpatialBotForConditionalGeneration,
+    make_model,
+)
 
 Model = SpatialBotForConditionalGeneration
 Inputs = dict[str, torch.Tensor]
@@ -22,15 +27,38 @@ def greedy_by_hand(model: Model, prompt: Inputs, count: int) -> list[int]:
     answer = []
     for _ in range(count):
         logits = model(**prompt).logits[0, -1]
-        for id in (model.config.image_token_id, model.config.action_query_token_id):
-            logits[id] = -torch.inf
+        logits[model.generation_config.suppress_tokens or []] = -torch.inf
         answer.append(int(logits.argmax()))
         ids = torch.cat([prompt["input_ids"], torch.tensor([[answer[-1]]])], dim=1)
         prompt |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     return answer
 
 
-@pytest.mark.parametrize("options", [{}, {"use_cache": False}, {"cache_implementation": "static"}])
+CACHES = [{}, {"use_cache": False}, {"cache_implementation": "static"}]
+
+
+@pytest.mark.parametrize("options", CACHES)
+def test_the_released_kind_of_model(make_prompt: MakePrompt, options: dict[str, object]) -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
+    model = make_model(
+        SpatialBotConfig(
+            vision_config=SiglipVisionConfig(
+                **sizes, num_hidden_layers=2, image_size=42, patch_size=14, vision_use_head=False
+            ),
+            text_config=PhiConfig(**sizes, num_hidden_layers=2, vocab_size=500),
+            vision_feature_layer=-1,
+            drop_class_token=False,
+            image_token_id=500,
+            action_form="text",
+        )
+    )
+    assert model.generation_config.suppress_tokens is None
+    prompt = make_prompt(model.config)
+    answer = model.generate(**prompt, **GREEDY, **options)[0, prompt["input_ids"].shape[1] :]
+    assert answer.tolist() == greedy_by_hand(model, prompt, 6)
+
+
+@pytest.mark.parametrize("options", CACHES)
 def test_greedy(model: Model, make_prompt: MakePrompt, options: dict[str, object]) -> None:
     prompt = make_prompt(model.config, seed=3)
     answer = model.generate(**prompt, **GREEDY, **options)

@@ -9,6 +9,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from spatialbot_model.modeling import SpatialBotForConditionalGeneration, make_config, make_model
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
+
 MakePrompt = Callable[..., dict[str, torch.Tensor]]
 
 
@@ -45,7 +47,6 @@ def trained(make_prompt: MakePrompt) -> tuple[PeftModel, dict[str, torch.Tensor]
     return model.eval(), prompt
 
 
-@pytest.mark.filterwarnings("ignore:.*ensure_weight_tying.*")
 def test_adapters_and_action_rows_learn_and_are_saved(
     make_prompt: MakePrompt, tmp_path: Path
 ) -> None:

@@ -94,6 +94,16 @@ def test_tokens_of_each_image(model: Model) -> None:
 
 
 @torch.no_grad()
+def test_tokens_of_an_image_do_not_depend_on_its_neighbours(model: Model) -> None:
+    features = model.encode_images(torch.randn(5, 3, 56, 56))
+    roles, ages = [0, 1, 0, 1, 0], [0, 0, 1, 3, 2]
+    together = model.image_tokens(features, roles, ages)
+    for index, tokens in enumerate(together):
+        one = slice(index, index + 1)
+        assert torch.equal(model.image_tokens(features[one], roles[one], ages[one])[0], tokens)
+
+
+@torch.no_grad()
 def test_role_and_age_matter_where_they_are_embedded(model: Model, make_prompt: MakePrompt) -> None:
     prompt = make_prompt(model.config, ages=(0, 0, 0))
     before = model(**prompt).logits
@@ -107,6 +117,16 @@ def test_a_pair_of_images_gives_the_same_bits_again(model: Model) -> None:
     first = [model.encode_images(pixels[index : index + 2]) for index in (0, 2, 4)]
     again = [model.encode_images(pixels[index : index + 2].clone()) for index in (4, 2, 0)]
     assert all(torch.equal(a, b) for a, b in zip(first, reversed(again), strict=True))
+
+
+@torch.no_grad()
+def test_a_frame_in_bfloat16_gives_the_same_bits_again() -> None:
+    model = make_model(make_config("mini"), dtype=torch.bfloat16)
+    frame = torch.randn(2, 3, 160, 160)
+    first = model.encode_images(frame)
+    assert first.dtype == torch.bfloat16 and first.shape == (2, 100, 384)
+    model.encode_images(torch.randn(2, 3, 160, 160))
+    assert torch.equal(model.encode_images(frame.clone()), first)
 
 
 @torch.no_grad()
@@ -245,6 +265,7 @@ def test_loss_over_items_of_a_larger_batch_and_of_nothing(
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
 def test_gradients_reach_every_part(model: Model, make_prompt: MakePrompt) -> None:
     model = type(model)(model.config).train()
     prompt = make_prompt(model.config)

@@ -119,12 +119,12 @@ def test_pixel_shuffle_joins_squares_row_by_row() -> None:
 def test_older_images_are_averaged_over_squares() -> None:
     grid, width = 4, 3
     tokens = np.random.default_rng(1).normal(size=(grid * grid, width)).astype(np.float32)
-    pooled = average_tokens(torch.from_numpy(tokens), 2).numpy()
+    pooled = average_tokens(torch.from_numpy(tokens)[None], 2)[0].numpy()
     for y in range(2):
         for x in range(2):
             rows = [(2 * y + i) * grid + 2 * x + j for i in range(2) for j in range(2)]
             np.testing.assert_allclose(pooled[2 * y + x], tokens[rows].mean(axis=0), rtol=1e-5)
-    assert average_tokens(torch.from_numpy(tokens), 1).shape == (16, 3)
+    assert average_tokens(torch.from_numpy(tokens)[None], 1).shape == (1, 16, 3)
 
 
 def gelu(x: np.ndarray) -> np.ndarray:
@@ -159,15 +159,15 @@ def test_projector_against_numpy(projector_type: str) -> None:
 
 def test_embeddings_of_role_and_age() -> None:
     embedding = ImageTokenEmbedding(make_config("mini"))
-    tokens = torch.zeros(100, 384)
+    tokens = torch.zeros(1, 100, 384)
     with torch.no_grad():
-        same = embedding(tokens, 1, 2) - embedding(tokens, 0, 2)
+        same = (embedding(tokens, [1], [2]) - embedding(tokens, [0], [2]))[0]
         torch.testing.assert_close(
             same, (embedding.role.weight[1] - embedding.role.weight[0]).expand(100, -1)
         )
     for role, age in ((2, 0), (-1, 0), (0, 4), (0, -1)):
         with pytest.raises(ConfigurationError, match=r"roles 0\.\.1 and ages 0\.\.3"):
-            embedding(tokens, role, age)
+            embedding(tokens, [role], [age])
 
 
 def test_unknown_towers_and_projectors_are_refused() -> None:
