@@ -6,6 +6,8 @@ Without CUDA the same step runs without capture, which is what the tests compare
 itself has not been run on a GPU yet.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -51,7 +53,7 @@ class DecodeGraph:
             return
         # runs before the capture write to the place that the next token takes anyway
         self._position.fill_(cache.get_seq_length())
-        stream = torch.cuda.Stream(device)
+        stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # library
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP_RUNS):

@@ -126,9 +126,10 @@ def converse(
         dialogue.text = decode_reply(reply.ids, settings.encoder, settings.layout)
         dialogue.messages.append(Message("assistant", dialogue.text))
         started_s = clock()
-        if tool is None or constraint is forced or reply.probabilities:
-            answer, found = "", ()
-        else:
+        answer: str = ""
+        found: tuple[DepthAnswer, ...] = ()
+        # an action is final, whatever was said before it
+        if tool is not None and constraint is not forced and not reply.probabilities:
             answer, found = answer_depth_calls(dialogue.text, tool.depth_mm)
         dialogue.tool_ms += (clock() - started_s) * 1e3
         dialogue.limit_reached = not reply.complete or (bool(answer) and not may_ask)

@@ -17,11 +17,11 @@ CACHE_KINDS: tuple[CacheKind, ...] = ("static", "dynamic")
 _GRANULE = 256
 
 
-class BufferLayer(CacheLayerMixin):  # type: ignore[misc]  # untyped base
+class BufferLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # library
     """Keys and values of one layer, (B, heads, capacity, head width) each."""
 
     def __init__(self, state: "BufferCache") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # library
         self._state = state
         self.length = 0
 
@@ -77,7 +77,7 @@ class BufferLayer(CacheLayerMixin):  # type: ignore[misc]  # untyped base
         return self._state.capacity
 
 
-class BufferCache(Cache):  # type: ignore[misc]  # untyped base
+class BufferCache(Cache):
     """A cache of fixed capacity whose length can be set back.
 
     Attributes:
@@ -89,24 +89,25 @@ class BufferCache(Cache):  # type: ignore[misc]  # untyped base
     def __init__(self, num_layers: int, capacity: int) -> None:
         self.capacity = capacity
         self.fixed_position: torch.Tensor | None = None
-        super().__init__(layers=[BufferLayer(self) for _ in range(num_layers)])
+        self._own_layers = [BufferLayer(self) for _ in range(num_layers)]
+        super().__init__(layers=list(self._own_layers))
 
     def reserve(self, num_tokens: int) -> None:
         """Make room for that many tokens; what is held stays."""
         if num_tokens <= self.capacity:
             return
         self.capacity = capacity_for(num_tokens)
-        for layer in self.layers:
+        for layer in self._own_layers:
             layer.grow(self.capacity)
 
     def truncate(self, length: int) -> None:
         """Forget all tokens from `length` on."""
-        for layer in self.layers:
+        for layer in self._own_layers:
             layer.length = min(length, layer.length)
 
     def advance(self, num_tokens: int) -> None:
         """Count tokens that a graph has written."""
-        for layer in self.layers:
+        for layer in self._own_layers:
             layer.length += num_tokens
 
 

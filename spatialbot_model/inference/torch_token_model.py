@@ -48,10 +48,10 @@ class TorchTokenModel:
     ) -> None:
         self._model = model
         self._decoder: nn.Module = model.language_model.get_decoder()
-        self._head: nn.Module = model.language_model.get_output_embeddings()
-        self._embed: nn.Module = model.language_model.get_input_embeddings()
+        self._head: Any = model.language_model.get_output_embeddings()
+        self._embed: Any = model.language_model.get_input_embeddings()
         self._image_id = int(model.config.image_token_id)
-        self._num_layers = int(model.config.text_config.num_hidden_layers)
+        self._num_layers = int(model.config.text.num_hidden_layers)
         self._kind = cache
         self._context_length = context_length
         self._device = self._embed.weight.device
@@ -173,7 +173,8 @@ class TorchTokenModel:
         features = self._features[row]
         if wanted.keep == 0 and features is not None:
             return self._model.merge(ids, features)
-        return self._embed(ids)  # type: ignore[no-any-return]  # nn.Module calls are untyped
+        embeds: torch.Tensor = self._embed(ids)
+        return embeds
 
     def _decode(
         self, embeds: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None
