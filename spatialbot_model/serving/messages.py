@@ -7,7 +7,7 @@ recognised and never used. `Start` and `Reset` and `Ping` are answered with `Don
 `Answer`; anything may be answered with `Failure`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Hello:
     """
 
     version: int
-    token: str
+    token: str = field(repr=False)
     action_spec: ActionSpec
     software: str
 
