@@ -2,66 +2,47 @@
 
 A conversation for training starts with exactly the ids that the same conversation without
 its last answer has for generation. What users and tools say is encoded as plain text only, so
-that nobody can write a special token, an action or an end of turn into a prompt.
+that nobody can write a special token or an action into a prompt.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.action_codec import NUM_BINS, action_token
+from spatialbot_model.contracts.action_spec import NUM_BINS
 from spatialbot_model.contracts.errors import ConfigurationError, ContextLengthError
 from spatialbot_model.contracts.prompt_templates import MAX_IMAGES, PromptTemplate
+from spatialbot_model.contracts.reply_tokens import (
+    TextEncoder,
+    TokenLayout,
+    decode_reply,
+    render_reply,
+)
 from spatialbot_model.contracts.types import ImageRole
+
+__all__ = [
+    "IGNORE_INDEX",
+    "Conversation",
+    "Message",
+    "RenderedPrompt",
+    "TextEncoder",
+    "TokenLayout",
+    "causal_targets",
+    "decode_reply",
+    "parallel_inputs",
+    "render_conversation",
+    "render_reply",
+]
 
 IGNORE_INDEX = -100
 """A target that is not learned, as torch's cross entropy has it."""
 
 _PLACEHOLDER = re.compile(r"<image(?: ([0-9]+))?>")
 _PLACEHOLDER_LINE = re.compile(r"(<image(?: [0-9]+)?>)\n")
-_ACTION_RUN = re.compile(r"((?:<act_[0-9]{3}>)+)")
-_ACTION_TOKEN_CHARS = len(action_token(0))
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLayout:
-    """Ids of the tokens that no text can produce.
-
-    Attributes:
-        image: stands once for each token that an image takes.
-        end: closes an answer.
-        first_action: of bin 0; bin k is ``first_action + k``. None for weights without
-            action tokens, whose actions are text.
-        action_query: asks for one action number where all seven are decoded at once.
-    """
-
-    image: int
-    end: int
-    first_action: int | None = None
-    action_query: int | None = None
-
-    def action_bin(self, token_id: int) -> int | None:
-        """Bin 0..100 of an action token, None for every other token."""
-        if self.first_action is None:
-            return None
-        k = token_id - self.first_action
-        return k if 0 <= k < NUM_BINS else None
-
-
-class TextEncoder(Protocol):
-    """Plain text <-> ids; the names of special tokens in a text are text like any other."""
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text, none of them special."""
-        ...
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids that `encode` may give."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,76 +161,6 @@ def render_conversation(
     return RenderedPrompt(np.array(ids, np.int64), supervised)
 
 
-def render_reply(
-    text: str, encoder: TextEncoder, layout: TokenLayout, *, end: bool = True
-) -> list[int]:
-    """Ids of an answer as they follow the assistant's prefix.
-
-    The text is written with a blank before it. The one blank before a run of action tokens
-    belongs to the run and has no token of its own.
-
-    Args:
-        text: e.g. ``The robot should <act_017>...<act_100>.``; may be the start of an answer.
-        end: whether the end token follows.
-
-    Raises:
-        ConfigurationError: an empty answer, action tokens that the model does not have, or
-            that do not stand in one run after a blank.
-    """
-    if not text:
-        raise ConfigurationError("an answer of the assistant is empty; expected text")
-    parts = _ACTION_RUN.split(" " + text)
-    if len(parts) > 1 and layout.first_action is None:
-        raise ConfigurationError(
-            f"the answer {text[:80]!r} holds action tokens and the model has none; write actions"
-            " as text"
-        )
-    ids: list[int] = []
-    for index, part in enumerate(parts):
-        if index % 2:
-            ids += _action_ids(part, layout)
-            continue
-        if index < len(parts) - 1:
-            if not part.endswith(" ") or (index and part == " "):
-                raise ConfigurationError(
-                    f"the answer {text[:80]!r} has an action token without one blank before its"
-                    " run; expected e.g. 'The robot should <act_017><act_051>.'"
-                )
-            part = part[:-1]
-        ids += encoder.encode(part) if part else []
-    return [*ids, layout.end] if end else ids
-
-
-def decode_reply(ids: Sequence[int], encoder: TextEncoder, layout: TokenLayout) -> str:
-    """Inverse of `render_reply`; reads up to the first end token.
-
-    Tokens that no answer should hold are written out (``<image>``, ``<act_query>``), so that
-    every sequence can be shown.
-    """
-    text = ""
-    plain: list[int] = []
-    in_run = False
-    for token in map(int, ids):
-        if token == layout.end:
-            break
-        k = layout.action_bin(token)
-        name = action_token(k) if k is not None else None
-        if token == layout.image:
-            name = "<image>"
-        elif token == layout.action_query:
-            name = "<act_query>"
-        if name is None:
-            plain.append(token)
-            in_run = False
-            continue
-        text += encoder.decode(plain) if plain else ""
-        plain = []
-        text += f"{'' if in_run or k is None else ' '}{name}"
-        in_run = k is not None
-    text += encoder.decode(plain) if plain else ""
-    return text.removeprefix(" ")
-
-
 def causal_targets(rendered: RenderedPrompt) -> NDArray[np.int64]:
     """(T,) int64: at each position the learned id that follows it, else `IGNORE_INDEX`."""
     targets = np.full(len(rendered), IGNORE_INDEX, np.int64)
@@ -280,14 +191,15 @@ def parallel_inputs(
         )
     ids, targets = rendered.ids.copy(), causal_targets(rendered)
     bins = ids - layout.first_action
-    is_action = (bins >= 0) & (bins < NUM_BINS) & rendered.supervised
+    # only answers hold action tokens
+    is_action = (bins >= 0) & (bins < NUM_BINS)
     closed = False
     for t in range(len(ids)):
         if is_action[t]:
             closed = True
-            if t > 0:
-                targets[t - 1] = IGNORE_INDEX if not is_action[t - 1] else targets[t - 1]
             targets[t] = ids[t]
+            if t > 0 and not is_action[t - 1]:
+                targets[t - 1] = IGNORE_INDEX
         elif not rendered.supervised[t]:
             closed = False
         elif closed:
@@ -313,21 +225,9 @@ def _check_turns(conversation: Conversation, for_generation: bool) -> None:
 def _check_placeholder(number: str | None, position: int, num_images: int) -> None:
     if position > MAX_IMAGES:
         raise ConfigurationError(f"a conversation names more than {MAX_IMAGES} images")
-    if position > num_images or (number is not None and int(number) != position):
-        written = "<image>" if number is None else f"<image {number}>"
+    if position > num_images or number not in (None, str(position)):
+        written = "<image>" if number is None else f"<image {number[:20]}>"
         raise ConfigurationError(
             f"image placeholder {position} in reading order is {written} and {num_images} images"
             " were given; name each image once and in order, <image 1>, <image 2>, ..."
         )
-
-
-def _action_ids(run: str, layout: TokenLayout) -> list[int]:
-    assert layout.first_action is not None
-    ids = []
-    for start in range(0, len(run), _ACTION_TOKEN_CHARS):
-        token = run[start : start + _ACTION_TOKEN_CHARS]
-        k = int(token[-4:-1])
-        if k >= NUM_BINS:
-            raise ConfigurationError(f"there is no action token {token}; the last is <act_100>")
-        ids.append(layout.first_action + k)
-    return ids

@@ -109,7 +109,6 @@ def _tokens(
     images: Sequence[tuple[ImageRole, int]],
 ) -> Iterator[ShownToken]:
     layout, ids = processor.layout, rendered.ids.tolist()
-    special = {layout.end, layout.action_query}
     num_images = start = 0
     while start < len(ids):
         end = start + 1
@@ -119,7 +118,7 @@ def _tokens(
             num_images += 1
             end = start + size
             kind, text = "image", f"<image {num_images}: {role}, {size} tokens>"
-        elif ids[start] in special or layout.action_bin(ids[start]) is not None:
+        elif ids[start] == layout.end or layout.action_bin(ids[start]) is not None:
             text = str(processor.tokenizer.convert_ids_to_tokens(ids[start]))
         else:
             text = processor.encoder.decode(ids[start:end])

@@ -169,6 +169,8 @@ def test_a_conversation_needs_no_image() -> None:
         ("<image 2> and <image 1>", RGBD, "placeholder 1 in reading order is <image 2>"),
         ("<image 0> and <image 1>", RGBD, "placeholder 1 in reading order is <image 0>"),
         ("<image 1><image 2><image 3>", RGBD, "placeholder 3 .* 2 images were given"),
+        ("<image 01> and <image 2>", RGBD, "placeholder 1 in reading order is <image 01>"),
+        (f"<image {'9' * 5000}>", RGBD, "placeholder 1 in reading order is <image 9999"),
         ("<image 1>", RGBD[:1], "declares 1 images and 2 were given"),
     ],
 )
@@ -231,7 +233,12 @@ def test_what_users_write_is_text_and_only_answers_are_learned(
     learned = rendered.ids[rendered.supervised].tolist()
     expected = [token for _, text in turns for token in [*f" {text}".encode(), END]]
     assert learned == expected
-    assert (rendered.ids[~rendered.supervised] < 256).all()
+    masked = rendered.ids[~rendered.supervised]
+    assert (masked < 256).all()
+    template = prompt_template(name)
+    around = (template.user_prefix, template.user_suffix + template.assistant_prefix)
+    asked_for = "".join(around[0] + said.replace("<image", "") + around[1] for said, _ in turns)
+    assert bytes(masked.tolist()) == (template.system + asked_for).encode()
     # a prompt for training starts with what was asked at the robot
     prompt = render(Conversation(tuple(messages[:-1])), name, tokens=(), for_generation=True)
     assert rendered.ids[: len(prompt)].tolist() == prompt.ids.tolist()
