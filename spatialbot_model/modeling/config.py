@@ -59,7 +59,7 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
     image_token_id: int = 151748
     first_action_token_id: int | None = None
     action_query_token_id: int | None = None
-    action_form: Literal["tokens", "text"] = "tokens"
+    action_form: Literal["tokens", "text"] = "text"
     parallel_actions: bool = False
     action_spec: dict[str, Any] | None = None
     tie_word_embeddings: bool = False
@@ -80,8 +80,7 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
         if self.action_form not in ACTION_FORMS:
             raise UnknownNameError("action form", self.action_form, ACTION_FORMS)
         if self.action_form == "tokens" and self.first_action_token_id is None:
-            # what `SpatialBotConfig()` gives, which the library itself asks for
-            self.action_form = "text"
+            raise ConfigurationError('action_form "tokens" needs first_action_token_id')
         if self.parallel_actions and None in (
             self.first_action_token_id,
             self.action_query_token_id,

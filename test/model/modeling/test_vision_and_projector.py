@@ -170,6 +170,13 @@ def test_embeddings_of_role_and_age() -> None:
             embedding(tokens, [role], [age])
 
 
+def test_action_tokens_need_their_ids() -> None:
+    with pytest.raises(ConfigurationError, match="needs first_action_token_id"):
+        SpatialBotConfig(action_form="tokens")
+    with pytest.raises(ConfigurationError, match="and action_query_token_id"):
+        SpatialBotConfig(parallel_actions=True, first_action_token_id=3)
+
+
 def test_unknown_towers_and_projectors_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="siglip_vision_model"):
         SpatialBotConfig(vision_config={"model_type": "vit"})
