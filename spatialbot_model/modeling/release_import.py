@@ -1,11 +1,13 @@
 """Import of released Bunny/SpatialBot checkpoints into our format.
 
 Parameters are renamed, never converted in another way: what the release computes, the imported
-model computes. Only three things are added or changed, each of them exact:
+model computes. What else is done is what the release does on loading:
 
-- LoRA adapters are merged into their weights in float32 (`lora_merge`);
+- LoRA adapters are merged into their weights, here in float32 (`lora_merge`);
 - phi-2 has a bias on its output layer that the release's model class leaves out: it is zero;
-- all weights get the type of the token embedding, as the release does on loading.
+- phi-2 has rows behind its tokenizer's last entry, which without that bias could win: they are
+  cut. Other language models keep theirs, as room for action tokens;
+- all weights get the type of the token embedding.
 
 Anything missing, unexpected or of another shape is an error. Weights are read and written one
 tensor at a time, so an import needs about one output file's size of memory.
@@ -82,6 +84,7 @@ class ImportReport:
         destination: the new checkpoint folder.
         model_type: the release's, e.g. "bunny-phi".
         num_parameters: of the whole model, tied ones counted once.
+        num_rows_cut: rows of the embedding behind the tokenizer's entries that were left out.
         dtype: of all weights, e.g. "float16".
         merged_adapters: how many weights a LoRA adapter was merged into.
         vision_from: "checkpoint" or "folder".
@@ -93,6 +96,7 @@ class ImportReport:
     destination: Path
     model_type: str
     num_parameters: int
+    num_rows_cut: int
     dtype: str
     merged_adapters: int
     vision_from: Literal["checkpoint", "folder"]
@@ -139,10 +143,22 @@ def import_release(
     say(f"reading {release.model_type} from {source}")
     found = gather_tensors(source, base)
     vision = read_release_vision(found.vision, vision_tower, release.vision_name)
-    tensors = {**found.language, **found.projector, **vision.tensors}
     tokenizer_folder = find_tokenizer(tokenizer, source, base)
-    config = _config(release, found, vision, tokenizer_folder)
-    config.action_spec = None if action_spec is None else action_spec.to_mapping()
+    embedding = _embedding(found)
+    num_entries = _num_entries(tokenizer_folder, embedding)
+    # a LoRA folder tells of the vocabulary at the end of training, its base of the stored rows
+    text = release.text_config(num_rows=embedding.shape[0] if found.has_base else None)
+    language = dict(found.language)
+    num_cut = embedding.shape[0] - num_entries if text.model_type == "phi" else 0
+    if num_cut and text.vocab_size == embedding.shape[0]:
+        text = release.text_config(num_rows=num_entries)
+        for key in (_EMBEDDING, _HEAD):
+            if key in language:
+                language[key] = language[key].first_rows(num_entries)
+    tensors = {**language, **found.projector, **vision.tensors}
+    _check_width(release, vision)
+    dtype = embedding.dtype
+    config = _spatialbot_config(text, vision, num_entries, dtype, action_spec)
     with torch.device("meta"):
         model = SpatialBotForConditionalGeneration(config)
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
@@ -159,12 +175,12 @@ def import_release(
         context_length=config.context_length,
         trained_length=release.trained_length,
     )
-    dtype = tensors[_EMBEDDING].dtype
     _write(destination, own, model, dtype, processing, say, complete)
     return ImportReport(
         destination=destination,
         model_type=release.model_type,
         num_parameters=sum(tensor.num_bytes // tensor.dtype.itemsize for tensor in own.values()),
+        num_rows_cut=num_cut,
         dtype=str(dtype).removeprefix("torch."),
         merged_adapters=found.num_merged,
         vision_from="checkpoint" if found.vision else "folder",
@@ -178,9 +194,7 @@ def _ignore(line: str) -> None:
     """Progress that nobody asked for."""
 
 
-def _config(
-    release: ReleaseConfig, found: ReleaseTensors, vision: ReleaseVision, tokenizer: Path | None
-) -> SpatialBotConfig:
+def _embedding(found: ReleaseTensors) -> StoredTensor:
     embedding = found.language.get(_EMBEDDING)
     if embedding is None or len(embedding.shape) != 2:
         raise CheckpointError(
@@ -191,9 +205,22 @@ def _config(
         raise CheckpointError(
             f"{_EMBEDDING} is stored as {embedding.dtype}; only unquantised weights are imported."
         )
+    return embedding
+
+
+def _num_entries(tokenizer: Path | None, embedding: StoredTensor) -> int:
+    """Entries of the tokenizer; without one every row counts as one."""
     rows = embedding.shape[0]
-    # a LoRA folder tells of the vocabulary at the end of training, its base of the stored rows
-    text = release.text_config(num_rows=rows if found.has_base else None)
+    count = rows if tokenizer is None else vocabulary_size(tokenizer)
+    if count > rows:
+        raise CheckpointError(
+            f"the tokenizer in {tokenizer} has {count} entries, but the model's embedding only"
+            f" {rows} rows: it belongs to another model."
+        )
+    return count
+
+
+def _check_width(release: ReleaseConfig, vision: ReleaseVision) -> None:
     width = getattr(vision.config, "hidden_size", None)
     if release.vision_width not in (None, width):
         raise CheckpointError(
@@ -201,18 +228,14 @@ def _config(
             f" {release.vision_width} (mm_hidden_size): it is another tower than"
             f" {release.vision_name or 'the one in training'}."
         )
-    size = rows if tokenizer is None else vocabulary_size(tokenizer)
-    if size > rows:
-        raise CheckpointError(
-            f"the tokenizer in {tokenizer} has {size} entries, but the model's embedding only"
-            f" {rows} rows: it belongs to another model."
-        )
-    dtype = str(embedding.dtype).removeprefix("torch.")
-    return _spatialbot_config(text, vision, image_token_id=size, dtype=dtype)
 
 
 def _spatialbot_config(
-    text: PreTrainedConfig, vision: ReleaseVision, image_token_id: int, dtype: str
+    text: PreTrainedConfig,
+    vision: ReleaseVision,
+    image_token_id: int,
+    dtype: torch.dtype,
+    action_spec: ActionSpec | None,
 ) -> SpatialBotConfig:
     return SpatialBotConfig(
         vision_config=vision.config,
@@ -221,7 +244,8 @@ def _spatialbot_config(
         drop_class_token=vision.drop_class_token,
         image_token_id=image_token_id,
         action_form="text",
-        dtype=dtype,
+        action_spec=None if action_spec is None else action_spec.to_mapping(),
+        dtype=str(dtype).removeprefix("torch."),
     )
 
 

@@ -44,6 +44,16 @@ class StoredTensor:
             count *= length
         return count * self.dtype.itemsize
 
+    def first_rows(self, count: int) -> "StoredTensor":
+        """The first `count` rows alone."""
+        return StoredTensor(
+            self.file,
+            self.key,
+            (count, *self.shape[1:]),
+            self.dtype,
+            lambda: self.read()[:count],
+        )
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object.

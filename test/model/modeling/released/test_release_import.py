@@ -107,6 +107,7 @@ def test_merged_phi_with_siglip(
     assert report.zero_filled == ("language_model.lm_head.bias",)
     assert report.ignored == ()
     assert report.vision_from == "checkpoint"
+    assert report.num_rows_cut == 0
     # the output bias is the one parameter that the release does not have
     assert report.num_parameters == sum(t.numel() for t in tensors.values()) + TINY_PHI.rows
     assert report.processing.geometry == "pad"
@@ -141,6 +142,7 @@ def test_binary_qwen_with_clip_in_one_folder(tmp_path: Path) -> None:
     assert report.processing.mean == (0.1, 0.2, 0.3)
     assert report.processing.std == (0.4, 0.5, 0.6)
     assert report.processing.image_token_id == 90
+    assert report.num_rows_cut == 0
     # text actions, and the spare rows behind the tokenizer's 90 as they were
     config = load_model(tmp_path / "out").config
     assert (config.action_form, config.first_action_token_id) == ("text", None)
@@ -185,6 +187,18 @@ def test_released_vocabulary(tmp_path: Path, siglip_geometry: Path) -> None:
         logits = model(input_ids=ids, pixel_values=images(TINY_SIGLIP, 1).half()).logits
     assert logits.shape[-1] == 50295
     assert torch.isfinite(logits).all()
+
+
+def test_rows_that_phi_s_tokenizer_does_not_use(
+    tmp_path: Path, merged_phi: tuple[Path, Tensors], siglip_geometry: Path
+) -> None:
+    source, tensors = merged_phi
+    write_tokenizer(source, 90, added=5)
+    report = import_release(source, tmp_path / "out", vision_tower=siglip_geometry)
+    cut = {key: tensors[key][:90] for key in ("model.embed_tokens.weight", "lm_head.weight")}
+    assert_same_computation(tmp_path / "out", tensors | cut, TINY_PHI, TINY_SIGLIP, "siglip")
+    assert report.num_rows_cut == 7
+    assert load_config(tmp_path / "out").embedding_rows == 90
 
 
 def test_tower_from_its_own_folder(tmp_path: Path) -> None:
