@@ -139,6 +139,7 @@ class PolicyClient:
             self._thread = None
         if thread is None or loop is None or running is None:
             return
+        self._link.stop()
         loop.call_soon_threadsafe(running.cancel)
         thread.join(_JOIN_TIMEOUT_S)
         if thread.is_alive():

@@ -79,6 +79,7 @@ class PolicyLink:
         self._changed = asyncio.Condition()
         self._wanted = asyncio.Event()
         self._reason: SpatialBotError = PolicyConnectionError("not connected yet")
+        self._stopped = False
         self._seq = 0
         self._instruction: str | None = None
         self._num_answers = 0
@@ -90,32 +91,27 @@ class PolicyLink:
         return None if self._session is None else self._session.welcome
 
     async def run(self) -> None:
-        """Keep a connection until cancelled."""
+        """Keep a connection until `stop` and cancellation."""
         try:
-            while True:
+            # a cancellation alone may be lost: asyncio.wait_for swallows one that comes just when
+            # what it waits for is done (Python < 3.12)
+            while not self._stopped:
                 try:
                     session = _Session(*await self._dialer.dial())
                 except SpatialBotError as refused:
                     await self._set(None, refused)
                 else:
-                    self._backoff.reset()
-                    self.counters.connections += 1
-                    await self._set(session, self._reason)
-                    ended = await self._receive(session)
-                    await self._set(None, ended)
-                    self._give_up(session, ended)
-                    await self._close(session)
-                    if isinstance(ended, _ExpiredError):
-                        # nobody needs the server now; come back when somebody does
-                        self._wanted.clear()
-                        await self._wanted.wait()
-                await self._sleep(self._backoff.next_s())
+                    await self._use(session)
+                if not self._stopped:
+                    await self._sleep(self._backoff.next_s())
         finally:
-            session_left, self._session = self._session, None
-            if session_left is not None:
-                self._give_up(session_left, PolicyConnectionError("the client was closed"))
-                await self._close(session_left)
+            if self._session is not None:
+                await self._drop(self._session, PolicyConnectionError("the client was closed"))
             await self._dialer.close()
+
+    def stop(self) -> None:
+        """Let `run` end; it is to be cancelled as well."""
+        self._stopped = True
 
     async def wait_connected(self) -> None:
         """Wait for a connection; an attempt that was refused raises why.
@@ -279,7 +275,22 @@ class PolicyLink:
             self._session, self._reason = session, reason
             self._changed.notify_all()
 
-    def _give_up(self, session: _Session, error: SpatialBotError) -> None:
+    async def _use(self, session: _Session) -> None:
+        """One connection from its welcome to its end."""
+        self._backoff.reset()
+        self.counters.connections += 1
+        await self._set(session, self._reason)
+        if self._stopped:
+            return
+        ended = await self._receive(session)
+        self._wanted.clear()
+        await self._drop(session, ended)
+        if isinstance(ended, _ExpiredError) and not self._stopped:
+            # nobody needed the server; come back when somebody does
+            await self._wanted.wait()
+
+    async def _drop(self, session: _Session, error: SpatialBotError) -> None:
+        await self._set(None, error)
         for waiting in session.pending.values():
             if not waiting.done():
                 waiting.set_exception(
@@ -287,13 +298,13 @@ class PolicyLink:
                     if not isinstance(error, PolicyConnectionError)
                     else PolicyConnectionError(f"the connection was lost: {error}")
                 )
-
-    async def _close(self, session: _Session) -> None:
         if session.sending is not None:
             session.sending.cancel()
         try:
             await asyncio.wait_for(session.socket.close(), _CLOSE_TIMEOUT_S)
-        except (OSError, asyncio.TimeoutError, WebSocketException):
+        except (OSError, asyncio.TimeoutError, WebSocketException) as failure:
+            _log.debug("the connection did not close in order: %s", failure)
+        finally:
             session.socket.transport.abort()
 
 

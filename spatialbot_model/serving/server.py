@@ -71,6 +71,11 @@ class PolicyServer:
             return 0
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called; nothing new is begun."""
+        return self._stopping
+
     async def start(self) -> None:
         """Bind and accept clients.
 
