@@ -67,7 +67,8 @@ PROMPT_TEMPLATES: Mapping[str, PromptTemplate] = MappingProxyType(
             PromptTemplate("release-spatialbench", _RELEASE_SYSTEM, "USER:", geometry="squash"),
             # the robot scripts (rtx and calvin): no system sentence
             PromptTemplate("release-rtx", "", "USER:", geometry="squash"),
-            PromptTemplate("compact", "", "USER: ", newline_after_image=False),
+            # stretching wastes no image tokens on borders
+            PromptTemplate("compact", "", "USER: ", newline_after_image=False, geometry="squash"),
         )
     }
 )
