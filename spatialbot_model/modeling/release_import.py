@@ -18,7 +18,6 @@ import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -30,22 +29,13 @@ from spatialbot_model.contracts.depth_codec import DEFAULT_PROFILE
 from spatialbot_model.contracts.errors import CheckpointError
 from spatialbot_model.modeling.config import SpatialBotConfig
 from spatialbot_model.modeling.release_config import ReleaseConfig, read_release_config
-from spatialbot_model.modeling.release_keys import (
-    OWN_LANGUAGE_PREFIX,
-    listed,
-    own_name,
-    release_name,
-)
+from spatialbot_model.modeling.release_matching import EMBEDDING, HEAD, matched
 from spatialbot_model.modeling.release_sources import ReleaseTensors, gather_tensors
 from spatialbot_model.modeling.release_tokenizer import find_tokenizer, vocabulary_size
 from spatialbot_model.modeling.release_vision import ReleaseVision, Triple, read_release_vision
 from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 from spatialbot_model.modeling.weight_files import StoredTensor
 from spatialbot_model.modeling.weight_writer import write_weights
-
-_EMBEDDING = "model.embed_tokens.weight"
-_HEAD = "lm_head.weight"
-_HEAD_BIAS = "lm_head.bias"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +142,7 @@ def import_release(
     num_cut = embedding.shape[0] - num_entries if text.model_type == "phi" else 0
     if num_cut and text.vocab_size == embedding.shape[0]:
         text = release.text_config(num_rows=num_entries)
-        for key in (_EMBEDDING, _HEAD):
+        for key in (EMBEDDING, HEAD):
             if key in language:
                 language[key] = language[key].first_rows(num_entries)
     tensors = {**language, **found.projector, **vision.tensors}
@@ -162,7 +152,7 @@ def import_release(
     with torch.device("meta"):
         model = SpatialBotForConditionalGeneration(config)
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    own, zero_filled = _renamed(tensors, expected, config)
+    own, zero_filled = matched(tensors, expected, config)
     processing = ReleaseProcessing(
         tokenizer=tokenizer_folder,
         image_size=config.image_size,
@@ -195,15 +185,15 @@ def _ignore(line: str) -> None:
 
 
 def _embedding(found: ReleaseTensors) -> StoredTensor:
-    embedding = found.language.get(_EMBEDDING)
+    embedding = found.language.get(EMBEDDING)
     if embedding is None or len(embedding.shape) != 2:
         raise CheckpointError(
-            f"the checkpoint holds no {_EMBEDDING}: it is no whole language model. An adapter or a"
+            f"the checkpoint holds no {EMBEDDING}: it is no whole language model. An adapter or a"
             " projector alone needs the folder of the language model it was trained on as base."
         )
     if not embedding.dtype.is_floating_point:
         raise CheckpointError(
-            f"{_EMBEDDING} is stored as {embedding.dtype}; only unquantised weights are imported."
+            f"{EMBEDDING} is stored as {embedding.dtype}; only unquantised weights are imported."
         )
     return embedding
 
@@ -246,71 +236,6 @@ def _spatialbot_config(
         action_form="text",
         action_spec=None if action_spec is None else action_spec.to_mapping(),
         dtype=str(dtype).removeprefix("torch."),
-    )
-
-
-def _renamed(
-    tensors: Mapping[str, StoredTensor],
-    expected: Mapping[str, tuple[int, ...]],
-    config: SpatialBotConfig,
-) -> tuple[dict[str, StoredTensor], tuple[str, ...]]:
-    """The tensors under our names, checked against what the model needs.
-
-    Raises:
-        CheckpointError: lists what is missing, unexpected or of another shape.
-    """
-    own = {own_name(key): tensor for key, tensor in tensors.items()}
-    needed = dict(expected)
-    zero_filled = []
-    bias = OWN_LANGUAGE_PREFIX + _HEAD_BIAS
-    if config.text.model_type == "phi" and bias not in own:
-        like = tensors[_EMBEDDING]
-        own[bias] = _zeros(like, needed[bias])
-        zero_filled.append(bias)
-    if config.tie_word_embeddings:
-        head = OWN_LANGUAGE_PREFIX + _HEAD
-        needed.pop(head, None)
-        _drop_tied_head(own, head)
-    missing = [release_name(key) for key in needed.keys() - own.keys()]
-    unexpected = [release_name(key) for key in own.keys() - needed.keys()]
-    reshaped = [
-        f"{release_name(key)}: {own[key].shape}, expected {shape}"
-        for key, shape in needed.items()
-        if key in own and own[key].shape != shape
-    ]
-    problems = [
-        f"{len(names)} {what}:{listed(names)}"
-        for what, names in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("of another shape", reshaped),
-        )
-        if names
-    ]
-    if problems:
-        raise CheckpointError(
-            f"the weights do not fit a {config.text.model_type} language model with a"
-            f" {config.vision.model_type} tower and a two-layer projector; nothing was"
-            " written.\n" + "\n".join(problems)
-        )
-    return own, tuple(zero_filled)
-
-
-def _drop_tied_head(own: dict[str, StoredTensor], head: str) -> None:
-    stored = own.pop(head, None)
-    embedding = own.get(OWN_LANGUAGE_PREFIX + _EMBEDDING)
-    if stored is None or embedding is None:
-        return
-    if not torch.equal(stored.read(), embedding.read()):
-        raise CheckpointError(
-            f"{_HEAD} differs from {_EMBEDDING}, though the configuration ties them"
-            " (tie_word_embeddings); the checkpoint contradicts itself."
-        )
-
-
-def _zeros(like: StoredTensor, shape: tuple[int, ...]) -> StoredTensor:
-    return StoredTensor(
-        like.file, "zeros", shape, like.dtype, partial(torch.zeros, shape, dtype=like.dtype)
     )
 
 
