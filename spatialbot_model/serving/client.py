@@ -184,11 +184,13 @@ class PolicyClient:
             raise PolicyError("the policy client is closed; make a new one") from error
         try:
             return waiting.result(timeout_s + _BACKSTOP_S)
+        except PolicyTimeoutError:
+            raise  # itself a TimeoutError
         except concurrent.futures.CancelledError as error:
             raise PolicyError("the policy client was closed") from error
         except concurrent.futures.TimeoutError as error:
             waiting.cancel()
-            raise PolicyTimeoutError(f"the policy client gave no answer: {error}") from error
+            raise PolicyTimeoutError("the policy client's event loop is stuck") from error
 
 
 async def _limited(coroutine: Coroutine[Any, Any, _Result], timeout_s: float) -> _Result:

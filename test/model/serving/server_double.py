@@ -1,5 +1,6 @@
 """A server that answers as a test scripts it, also in ways in which ours never would."""
 
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,10 +24,12 @@ class ServerDouble:
         self._script = script
         self._welcome = welcome
         self._host = own_address()
+        listening = socket.create_server((self._host, 0))
+        # little that the system takes on behalf of a script that does not read
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self._server: Server = serve(
             self._serve,
-            self._host,
-            0,
+            sock=listening,
             compression=None,
             max_size=None,
             max_queue=1,

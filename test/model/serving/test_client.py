@@ -111,7 +111,7 @@ def test_a_server_that_does_not_read_is_a_timeout_too() -> None:
             sent.append(client.counters.frames_sent)
         reading.set()
     # nothing piles up: later steps find the first ones still on their way
-    assert sent[-1] < 6
+    assert sent[-1] < 8
     assert sent[-1] == sent[-2]
 
 
