@@ -25,7 +25,7 @@ TRAINING_TEMPLATE = "release-training"
 """The layout of prompts that the released weights were trained with."""
 
 
-def import_checkpoint(
+def import_release_checkpoint(
     source: str | Path,
     destination: str | Path,
     *,

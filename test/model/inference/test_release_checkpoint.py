@@ -29,7 +29,7 @@ from spatialbot_model.contracts.conversation import Conversation, Message
 from spatialbot_model.contracts.errors import CheckpointError, UnknownNameError
 from spatialbot_model.contracts.types import PromptImage
 from spatialbot_model.inference.checkpoints import load_checkpoint
-from spatialbot_model.inference.release_checkpoint import import_checkpoint
+from spatialbot_model.inference.release_checkpoint import import_release_checkpoint
 from spatialbot_model.processing.tokens import load_mini_tokenizer
 
 CPU = torch.device("cpu")
@@ -61,7 +61,9 @@ def test_question_about_an_rgbd_frame(
 ) -> None:
     source, tower, language, tensors = released
     lines: list[str] = []
-    report = import_checkpoint(source, tmp_path / "out", vision_tower=tower, report=lines.append)
+    report = import_release_checkpoint(
+        source, tmp_path / "out", vision_tower=tower, report=lines.append
+    )
     assert lines
     model, processor = load_checkpoint(tmp_path / "out", CPU, torch.float32)
     assert processor.layout.image == model.config.image_token_id == language.rows
@@ -106,8 +108,8 @@ def test_no_tokenizer(tmp_path: Path, released: tuple[Path, Path, Language, Tens
     source, tower, _, _ = released
     (source / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match="holds a tokenizer; give the folder"):
-        import_checkpoint(source, tmp_path / "out", vision_tower=tower)
-    report = import_checkpoint(
+        import_release_checkpoint(source, tmp_path / "out", vision_tower=tower)
+    report = import_release_checkpoint(
         source,
         tmp_path / "out",
         vision_tower=tower,
@@ -125,12 +127,12 @@ def test_refused_before_any_weight_is_read(
     before = set(tmp_path.iterdir())
     lines: list[str] = []
     with pytest.raises(UnknownNameError, match="release-training"):
-        import_checkpoint(
+        import_release_checkpoint(
             source, tmp_path / "out", vision_tower=tower, template="vicuna", report=lines.append
         )
     # has the entries of a tokenizer, and is none
     write_tokenizer(source, language.rows)
     with pytest.raises(CheckpointError, match="tokenizer that cannot be loaded"):
-        import_checkpoint(source, tmp_path / "out", vision_tower=tower, report=lines.append)
+        import_release_checkpoint(source, tmp_path / "out", vision_tower=tower, report=lines.append)
     assert set(tmp_path.iterdir()) == before
     assert lines == []
