@@ -7,6 +7,7 @@ import torch
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import CheckpointError, ConfigurationError
+from spatialbot_model.contracts.prompt_templates import prompt_template
 from spatialbot_model.inference.options import Dtype
 from spatialbot_model.modeling.checkpoint import (
     check_action_spec,
@@ -41,6 +42,7 @@ def create_checkpoint(
     vision_weights: VisionWeights = "pretrained",
     template: str = "compact",
     parallel_actions: bool = False,
+    depth_tool: bool = False,
 ) -> tuple[SpatialBotForConditionalGeneration, SpatialBotProcessor]:
     """Make a new model with random language weights and write it with its processor.
 
@@ -54,6 +56,7 @@ def create_checkpoint(
         vision_weights: pretrained where weights ship with a package (mini), else random.
         template: name of the prompt template.
         parallel_actions: whether it will be trained to give seven actions at once.
+        depth_tool: whether it will be trained to look depths up before it acts.
 
     Raises:
         UnknownNameError: no such preset or template.
@@ -75,7 +78,7 @@ def create_checkpoint(
     config = make_config(preset, len(words))
     config.action_spec = None if action_spec is None else action_spec.to_mapping()
     config.parallel_actions = parallel_actions
-    processor = make_processor(config, words, template=template)
+    processor = make_processor(config, words, template=template, depth_tool=depth_tool)
     if vision_weights == "pretrained":
         model = make_model(config, seed=seed)
     else:
@@ -94,6 +97,7 @@ def make_processor(
     *,
     template: str = "compact",
     mode: ImageMode = "exact",
+    depth_tool: bool = False,
 ) -> SpatialBotProcessor:
     """The processor that fits a model.
 
@@ -107,13 +111,20 @@ def make_processor(
     }[config.vision.model_type]
     processor = SpatialBotProcessor(
         tokenizer,
-        ImageSettings(size=config.image_size, mode=mode, mean=mean, std=std),
+        ImageSettings(
+            size=config.image_size,
+            mode=mode,
+            geometry=prompt_template(template).geometry,
+            mean=mean,
+            std=std,
+        ),
         tokens_per_image=config.tokens_per_image(0),
         history_tokens_per_image=config.tokens_per_image(1),
         context_length=min(config.context_length, _LONGEST_CONTEXT),
         template=template,
         action_form=config.action_form,
         parallel_actions=config.parallel_actions,
+        depth_tool=depth_tool,
     )
     check_same_tokens(config, processor)
     return processor

@@ -327,7 +327,7 @@ class Engine:
     ) -> Program[Dialogue]:
         wanted, rounds = self.options.depth_tool, self.options.max_depth_queries
         if wanted == "auto":
-            wanted = rounds > 0 and self.options.depth_images
+            wanted = rounds > 0 and self.processor.depth_tool
         tool = DepthTool(observation.newest.depth_mm, rounds) if wanted else None
         # text answers are bound to the grammar only after the last depth round
         forced = self._forced if tool is not None or self._has_actions else None

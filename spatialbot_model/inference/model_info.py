@@ -43,6 +43,7 @@ def describe_checkpoint(folder: str | Path) -> dict[str, Any]:
         "template": processor.template,
         "action_form": config.action_form,
         "parallel_actions": config.parallel_actions,
+        "depth_tool": processor.depth_tool,
         "action_spec_id": None if spec is None else spec.id,
         "action_spec": None if spec is None else spec.to_mapping(),
     }

@@ -30,8 +30,8 @@ class EngineOptions:
         cache: static = buffers that are allocated once; dynamic = transformers' growing cache.
         vision_cache: whether features of frames seen before are kept.
         max_depth_queries: rounds of the depth tool per step or chat.
-        depth_tool: whether actions may be preceded by depth queries; auto = where the answer
-            is text, or `depth_tool` is set; weights with action tokens answer at once then.
+        depth_tool: whether actions may be preceded by depth queries; auto = as the checkpoint
+            was trained. Weights with action tokens are bound to the action sentence without it.
         decode: seven actions one by one, or in one pass; auto = as the checkpoint was trained.
         depth_images: show depth images beside the colour ones.
         cuda_graph: decode single tokens by a captured graph; without effect on the CPU.

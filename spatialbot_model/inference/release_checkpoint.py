@@ -115,6 +115,8 @@ def _add_processor(
         context_length=processing.context_length,
         template=template,
         action_form="text",
+        # SpatialQA taught the released weights to ask
+        depth_tool=True,
     )
     check_same_tokens(load_config(folder), processor)
     processor.save_pretrained(folder)

@@ -55,6 +55,7 @@ class SpatialBotProcessor(ProcessorMixin):
         context_length: most tokens that the model can read.
         action_form: whether actions are seven action tokens or text.
         parallel_actions: whether the model was trained to decode all seven at once.
+        depth_tool: whether it was trained to look depths up before it acts.
         layout: ids of the extra tokens, which are added to the tokenizer if they are not there.
         encoder: plain text <-> ids.
     """
@@ -69,6 +70,7 @@ class SpatialBotProcessor(ProcessorMixin):
         history_tokens_per_image: int | None = None,
         action_form: ActionForm = "tokens",
         parallel_actions: bool = False,
+        depth_tool: bool = False,
     ) -> None:
         super().__init__(tokenizer)  # type: ignore[no-untyped-call]
         if not isinstance(image_settings, ImageSettings):
@@ -94,6 +96,7 @@ class SpatialBotProcessor(ProcessorMixin):
         self.context_length = int(context_length)
         self.action_form: ActionForm = action_form
         self.parallel_actions = parallel_actions
+        self.depth_tool = bool(depth_tool)
         self.layout = add_layout_tokens(tokenizer, with_actions=action_form == "tokens")
         self.encoder = HfTextEncoder(tokenizer)
 
@@ -216,6 +219,7 @@ class SpatialBotProcessor(ProcessorMixin):
             "history_tokens_per_image": self.history_tokens_per_image,
             "action_form": self.action_form,
             "parallel_actions": self.parallel_actions,
+            "depth_tool": self.depth_tool,
         }
 
     @classmethod
@@ -240,7 +244,7 @@ class SpatialBotProcessor(ProcessorMixin):
                 " SpatialBot checkpoint"
             ) from error
         expected = {"image_settings", "tokens_per_image", "context_length", "template"}
-        expected |= {"history_tokens_per_image", "action_form", "parallel_actions"}
+        expected |= {"history_tokens_per_image", "action_form", "parallel_actions", "depth_tool"}
         settings.pop("processor_class", None)
         if set(settings) != expected:
             raise CheckpointError(

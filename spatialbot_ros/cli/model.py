@@ -26,6 +26,9 @@ def new(
     parallel: Annotated[
         bool, typer.Option("--parallel", help="To be trained to give all seven actions at once.")
     ] = False,
+    depth_tool: Annotated[
+        bool, typer.Option("--depth-tool", help="To be trained to look depths up before it acts.")
+    ] = False,
     action_spec: Annotated[str, typer.Option(help="Action spec YAML; empty = shipped.")] = "",
 ) -> None:
     """Make an untrained checkpoint; vision weights are pretrained where they can be had."""
@@ -40,6 +43,7 @@ def new(
         tokenizer=tokenizer,
         template=template,
         parallel_actions=parallel,
+        depth_tool=depth_tool,
     )
     count = sum(parameter.numel() for parameter in model.parameters())
     make_console().print(f"{folder}: {preset}, {count / 1e6:.2f} M parameters, untrained")
