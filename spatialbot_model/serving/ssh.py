@@ -140,12 +140,13 @@ class SshTunnel:
         return options
 
     def _read_known_hosts(self) -> bytes:
-        """Contents rather than names: empty contents trust nobody, while no value trusts all."""
+        """Contents, not names: an ssh configuration that names no file would trust everybody."""
         names = [self._target.known_hosts_file] if self._target.known_hosts_file else _KNOWN_HOSTS
         found = [path for path in (Path(name).expanduser() for name in names) if path.is_file()]
         if self._target.known_hosts_file and not found:
             raise ConfigurationError(f"known_hosts file {names[0]} does not exist")
-        return b"\n".join(path.read_bytes() for path in found)
+        # asyncssh takes empty contents for "look in the usual place"
+        return b"# trusted host keys\n" + b"\n".join(path.read_bytes() for path in found)
 
     def _known_hosts_names(self) -> str:
         return self._target.known_hosts_file or " or ".join(_KNOWN_HOSTS)
