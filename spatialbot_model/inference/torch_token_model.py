@@ -22,6 +22,7 @@ from spatialbot_model.inference.kv_cache import (
     GrowingCache,
     capacity_for,
 )
+from spatialbot_model.inference.lean_decoder import LeanDecoder
 from spatialbot_model.inference.token_model import Pass
 from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 
@@ -48,6 +49,9 @@ class TorchTokenModel:
     ) -> None:
         self._model = model
         self._decoder: nn.Module = model.language_model.get_decoder()
+        self._lean = (
+            LeanDecoder(self._decoder, context_length) if LeanDecoder.fits(self._decoder) else None
+        )
         self._head: Any = model.language_model.get_output_embeddings()
         self._embed: Any = model.language_model.get_input_embeddings()
         self._image_id = int(model.config.image_token_id)
@@ -119,7 +123,10 @@ class TorchTokenModel:
             hidden = self._graph.run(self._embed(ids), wanted.keep, self._cache)
         else:
             hidden = self._decode(
-                self._embed_row(ids, 0, wanted), self._positions[None, wanted.keep : end], None
+                self._embed_row(ids, 0, wanted),
+                self._positions[None, wanted.keep : end],
+                None,
+                wanted.num_logits,
             )
         return self._logits(hidden[0, -wanted.num_logits :], wanted.columns)
 
@@ -148,7 +155,12 @@ class TorchTokenModel:
                 new[row, width - len(wanted.ids) :] = True
         self._filled = torch.cat([self._filled, new], dim=1)
         self._columns_used += width
-        hidden = self._decode(torch.stack(embeds), positions, self._batch_mask(start, width))
+        hidden = self._decode(
+            torch.stack(embeds),
+            positions,
+            self._batch_mask(start, width),
+            max(p.num_logits for p in passes if p is not None),
+        )
         return [
             None if p is None else self._logits(hidden[row, -p.num_logits :], p.columns)
             for row, p in enumerate(passes)
@@ -177,9 +189,16 @@ class TorchTokenModel:
         return embeds
 
     def _decode(
-        self, embeds: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None
+        self,
+        embeds: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor | None,
+        num_wanted: int,
     ) -> torch.Tensor:
+        """Hidden states of at least the last `num_wanted` tokens."""
         cache: Any = self._cache.cache if isinstance(self._cache, GrowingCache) else self._cache
+        if self._lean is not None:
+            return self._lean(embeds, positions, mask, cache, num_wanted)
         output = self._decoder(
             inputs_embeds=embeds,
             attention_mask=mask,

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from transformers import DynamicCache, PhiConfig, PhiModel
 
 from spatialbot_model.contracts.errors import ContextLengthError
 from spatialbot_model.inference.cuda_graph import DecodeGraph
 from spatialbot_model.inference.kv_cache import CACHE_KINDS, BufferCache, GrowingCache, capacity_for
+from spatialbot_model.inference.lean_decoder import LeanDecoder
 from spatialbot_model.inference.token_model import Pass
 from spatialbot_model.inference.torch_token_model import TorchTokenModel
 
@@ -182,3 +184,46 @@ def test_a_growing_cache_is_cut_to_a_length(model) -> None:
     assert int(growing.cache.get_seq_length()) == 2
     growing.truncate(2)
     assert int(growing.cache.get_seq_length()) == 2
+
+
+@pytest.mark.parametrize("num_wanted", [1, 4, 11])
+def test_the_lean_decoder_computes_what_transformers_does(model, num_wanted: int) -> None:
+    decoder = model.language_model.get_decoder()
+    assert LeanDecoder.fits(decoder)
+    lean = LeanDecoder(decoder, CONTEXT)
+    torch.manual_seed(0)
+    embeds = torch.randn(1, 31, model.config.text.hidden_size)
+    ours, theirs = DynamicCache(), DynamicCache()
+    # a prompt, a tool's turn, single tokens
+    for start, end in ((0, 15), (15, 26), (26, 27), (27, 31)):
+        positions = torch.arange(start, end)[None]
+        with torch.inference_mode():
+            found = lean(embeds[:, start:end], positions, None, ours, min(num_wanted, end - start))
+            expected = decoder(
+                inputs_embeds=embeds[:, start:end],
+                position_ids=positions,
+                past_key_values=theirs,
+                use_cache=True,
+            ).last_hidden_state
+        torch.testing.assert_close(found, expected[:, -num_wanted:], rtol=1e-4, atol=1e-4)
+
+
+def test_other_decoders_run_through_transformers(model) -> None:
+    phi = PhiModel(
+        PhiConfig(
+            vocab_size=50,
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+        )
+    )
+    assert not LeanDecoder.fits(phi)
+    ids = random_ids(np.random.default_rng(9), 20)
+    runner = TorchTokenModel(model, cache="static", context_length=CONTEXT)
+    runner._lean = None
+    runner.begin([None], 20)
+    (logits,) = runner.run([Pass(ids, 0, num_logits=2)])
+    torch.testing.assert_close(logits, reference(model, list(ids))[-2:])
+    (logits,) = runner.run([Pass(ids[5:], 5)])
+    torch.testing.assert_close(logits[0], reference(model, list(ids))[-1])
