@@ -83,14 +83,14 @@ class LeanDecoder:
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, T, heads * width) -> (B, heads, T, width)."""
-        return x.unflatten(-1, (-1, self._head_width)).transpose(1, 2)
+        return x.view(*x.shape[:2], -1, self._head_width).transpose(1, 2)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """(B, heads, T, width) of queries that are the last T of the keys' positions."""
         num_queries, num_keys = query.shape[2], key.shape[2]
         if num_queries == 1 and mask is None:
             # the heads of a group share their keys, so they are taken as its queries
-            grouped = query.unflatten(1, (-1, self._groups)).squeeze(3)
+            grouped = query.reshape(query.shape[0], -1, self._groups, self._head_width)
             return F.scaled_dot_product_attention(grouped, key, value).flatten(1, 2)[:, :, None]
         if self._groups > 1:
             key = key.repeat_interleave(self._groups, dim=1)
