@@ -64,7 +64,7 @@ def import_release_checkpoint(
             " tokenizer.json of the language model."
         )
     # before the weights, which take minutes
-    words = _load_tokenizer(words_from)
+    words = load_tokenizer(words_from)
     return import_release(
         source,
         destination,
@@ -79,19 +79,6 @@ def import_release_checkpoint(
 
 def _path(value: str | Path | None) -> Path | None:
     return None if value is None else Path(value)
-
-
-def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    try:
-        words: PreTrainedTokenizerBase = load_tokenizer(folder)
-    except CheckpointError:
-        raise
-    # what the tokenizers library raises has no class of its own
-    except Exception as error:
-        raise CheckpointError(
-            f"{folder} holds a tokenizer that cannot be loaded: {error}"
-        ) from error
-    return words
 
 
 def _add_processor(

@@ -55,10 +55,10 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         self.image_embedding = ImageTokenEmbedding(config) if config.image_embeddings else None
         self.language_model: Any = AutoModelForCausalLM.from_config(config.text)  # type: ignore[no-untyped-call]
         self.post_init()  # type: ignore[no-untyped-call]
-        # a placeholder is an input, never an answer
-        placeholders = (config.image_token_id, config.action_query_token_id)
-        rows = config.embedding_rows
-        unwanted = [id for id in placeholders if id is not None and 0 <= id < rows]
+        # a placeholder is an input, never an answer, and no tokenizer knows the rows behind it
+        unwanted = list(range(config.image_token_id, config.embedding_rows))
+        if config.action_query_token_id is not None:
+            unwanted.append(config.action_query_token_id)
         self.generation_config.suppress_tokens = unwanted or None
 
     def get_input_embeddings(self) -> nn.Module:

@@ -126,7 +126,8 @@ def load_tokenizer(folder: str | Path) -> Any:
         return AutoTokenizer.from_pretrained(
             str(folder), config=PreTrainedConfig(), local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError) as error:
+    # what the tokenizers library raises for a damaged file has no class of its own
+    except Exception as error:
         raise CheckpointError(
             f"{folder} holds no tokenizer that can be loaded ({error}); expected tokenizer.json and"
             " tokenizer_config.json"

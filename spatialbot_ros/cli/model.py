@@ -62,10 +62,14 @@ def import_(
     ] = None,
     tokenizer: Annotated[Path | None, typer.Option(help="Folder with the tokenizer.")] = None,
     template: Annotated[str, typer.Option(help="Prompt template by name.")] = "release-training",
+    action_spec: Annotated[
+        Path | None, typer.Option(help="What its actions mean, YAML; without, it only talks.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Convert a released SpatialBot or Bunny checkpoint; every weight is accounted for."""
     from spatialbot_model.inference.release_checkpoint import import_release_checkpoint
+    from spatialbot_ros.configuration import load_action_spec
 
     console = make_console(as_json)
     report = import_release_checkpoint(
@@ -75,6 +79,7 @@ def import_(
         vision_tower=vision_tower,
         tokenizer=tokenizer,
         template=template,
+        action_spec=load_action_spec(str(action_spec)) if action_spec else None,
         report=lambda line: console.print(line, markup=False),
     )
     values = {
@@ -84,6 +89,7 @@ def import_(
         "dtype": report.dtype,
         "merged_adapters": report.merged_adapters,
         "vision_from": report.vision_from,
+        "rows_cut": report.num_rows_cut,
         "zero_filled": list(report.zero_filled),
         "ignored": list(report.ignored),
     }
