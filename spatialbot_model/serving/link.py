@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
@@ -80,6 +81,7 @@ class PolicyLink:
         self._wanted = asyncio.Event()
         self._reason: SpatialBotError = PolicyConnectionError("not connected yet")
         self._stopped = False
+        self._num_attempts = 0
         self._seq = 0
         self._instruction: str | None = None
         self._num_answers = 0
@@ -99,6 +101,7 @@ class PolicyLink:
                 try:
                     session = _Session(*await self._dialer.dial())
                 except SpatialBotError as refused:
+                    self._num_attempts += 1
                     await self._set(None, refused)
                 else:
                     await self._use(session)
@@ -114,15 +117,17 @@ class PolicyLink:
         self._stopped = True
 
     async def wait_connected(self) -> None:
-        """Wait for a connection; an attempt that was refused raises why.
+        """Wait for a connection; an attempt from now on that is refused raises why.
 
         Raises:
             SpatialBotError: the server or the ssh machine refuses this client.
         """
         self._wanted.set()
         async with self._changed:
+            seen = self._num_attempts
             while self._session is None:
-                if not isinstance(self._reason, PolicyConnectionError):
+                refused = not isinstance(self._reason, PolicyConnectionError)
+                if refused and self._num_attempts > seen:
                     raise self._reason
                 await self._changed.wait()
 
@@ -210,17 +215,18 @@ class PolicyLink:
     ) -> _Reply:
         def make(seq: int) -> Step:
             frames = session.frames.select(observation.frames)
-            session.frames.remember(observation.frames)
-            self.counters.frames_sent += len(frames)
-            return Step(
+            step = Step(
                 session.welcome.session,
                 seq,
                 tuple(frame.stamp_ns for frame in observation.frames),
                 frames,
                 observation.instruction,
-                observation.T_base_camera,
+                np.asarray(observation.T_base_camera, dtype=np.float64),
                 timeout_s,
             )
+            session.frames.remember(observation.frames)
+            self.counters.frames_sent += len(frames)
+            return step
 
         return await self._ask(session, make)
 

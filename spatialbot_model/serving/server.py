@@ -38,6 +38,8 @@ from spatialbot_model.serving.protocol import MAX_MESSAGE_BYTES, decode, encode
 from spatialbot_model.serving.sessions import MakePolicy, Session, describe_defect
 
 _MAX_HELLO_BYTES = 65536
+_MAX_STRANGERS = 16
+"""Connections that have not said hello; bounds what they can make the server hold."""
 _log = logging.getLogger(__name__)
 
 
@@ -61,6 +63,7 @@ class PolicyServer:
         self._sweeper: asyncio.Task[None] | None = None
         self._started_s = 0.0
         self._stopping = False
+        self._strangers = 0
         # closes in progress, and sessions whose policy does not end
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -127,7 +130,11 @@ class PolicyServer:
 
     async def _serve_connection(self, connection: ServerConnection) -> None:
         try:
-            hello = await self._receive_hello(connection)
+            self._strangers += 1
+            try:
+                hello = await self._receive_hello(connection)
+            finally:
+                self._strangers -= 1
             session = await self._open_session(connection, hello)
         except ConnectionClosed:
             return
@@ -221,7 +228,7 @@ class PolicyServer:
             raise
         self.metrics.sessions_opened += 1
         session.last_used_s = time.monotonic()
-        _log.info("session %s opened for %s", session.id[:8], hello.software[:80])
+        _log.info("session %s opened for %r", session.id[:8], hello.software[:80])
         return session
 
     async def _receive_requests(self, connection: ServerConnection, session: Session) -> None:
@@ -271,7 +278,9 @@ class PolicyServer:
     def _answer_http(self, connection: ServerConnection, request: Request) -> Response | None:
         path = request.path.partition("?")[0]
         if path == POLICY_PATH:
-            return None
+            if self._strangers < _MAX_STRANGERS:
+                return None
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections\n")
         if path == "/health":
             return _page(connection, json.dumps(self._health()) + "\n", "application/json")
         if path == "/metrics":

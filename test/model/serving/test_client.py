@@ -24,6 +24,7 @@ from websockets.sync.server import ServerConnection
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import (
     ActionSpecMismatchError,
+    ConfigurationError,
     PolicyConnectionError,
     PolicyError,
     PolicyTimeoutError,
@@ -177,6 +178,28 @@ def test_another_meaning_of_actions_is_refused() -> None:
         with pytest.raises(ActionSpecMismatchError):
             client.start("pick it")
         client.close()
+
+
+def test_a_refusal_that_is_over_is_forgotten() -> None:
+    host = own_address()
+    with RunningServer(host=host, token="a token for tests") as strict:
+        client = strict.client()
+        with pytest.raises(ConfigurationError, match="token"):
+            client.start("pick it")
+    with RunningServer(host=host, port=strict.port):
+        client.start("pick it")
+        client.close()
+
+
+def test_an_observation_that_cannot_be_sent_harms_nothing(server: RunningServer) -> None:
+    with server.client() as client:
+        client.start("pick it")
+        client.step(observe(FRAMES[:1]))
+        observation = observe(FRAMES[:2])
+        with pytest.raises(ProtocolError, match="newest first"):
+            client.step(replace(observation, frames=observation.frames[::-1]))
+        assert same_answer(client.step(observation), expected_answer(observation))
+        assert client.counters.connections == 1
 
 
 def test_without_a_server_connecting_and_starting_say_so() -> None:

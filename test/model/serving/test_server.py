@@ -6,6 +6,7 @@ import json
 import random
 import socket
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -293,6 +294,18 @@ def test_a_client_that_says_nothing_is_sent_away() -> None:
         assert isinstance(reply, Failure)
         assert "no hello" in reply.text
         client.assert_closed()
+
+
+def test_connections_without_a_hello_are_limited() -> None:
+    with RunningServer() as server, ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(RawClient(server))
+        with pytest.raises(InvalidStatus, match="503"):
+            RawClient(server)
+        assert server.get("/health")[0] == 200
+        stack.close()
+        with server.client():
+            pass
 
 
 def test_errors_of_a_policy_reach_the_client() -> None:
