@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers.utils import logging
 from transformers.utils import logging as library_log
 
 from spatialbot_model.contracts.action_spec import ActionSpec
@@ -94,17 +93,16 @@ def load_model(
         )
     try:
         with _without_progress_bars():
-            with _without_progress_bars():
             loaded: Any = SpatialBotForConditionalGeneration.from_pretrained(
-                    folder,
-                    config=config,
-                    dtype="auto" if dtype is None else dtype,
-                    attn_implementation=attn_implementation,
-                    use_safetensors=True,
-                    local_files_only=True,
-                    ignore_mismatched_sizes=True,
-                    output_loading_info=True,
-                )
+                folder,
+                config=config,
+                dtype="auto" if dtype is None else dtype,
+                attn_implementation=attn_implementation,
+                use_safetensors=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"cannot read the weights in {folder}: {error}") from error
     model, report = loaded
@@ -148,18 +146,6 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if were_enabled:
             library_log.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Loading takes moments, and a node's log is no place for bars."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _listed(keys: list[str]) -> str:
