@@ -61,7 +61,7 @@ class TorchTokenModel:
         self._device = self._embed.weight.device
         self._positions = torch.arange(context_length + 1, device=self._device)
         self._buffers: dict[int, BufferCache] = {}
-        self._graph: DecodeGraph | None = DecodeGraph(self._decoder) if cuda_graph else None
+        self._graph: DecodeGraph | None = DecodeGraph(self._decode) if cuda_graph else None
         self._cache: BufferCache | GrowingCache = GrowingCache()
         self._features: list[torch.Tensor | None] = []
         self._columns_used = 0
@@ -112,6 +112,10 @@ class TorchTokenModel:
             return [self._run_alone(passes[0])]
         return self._run_batch(passes)
 
+    @property
+    def _library_cache(self) -> Any:
+        return self._cache.cache if isinstance(self._cache, GrowingCache) else self._cache
+
     def _run_alone(self, wanted: Pass) -> torch.Tensor:
         self._cache.truncate(wanted.keep)
         end = wanted.keep + len(wanted.ids)
@@ -126,6 +130,7 @@ class TorchTokenModel:
                 self._embed_row(ids, 0, wanted),
                 self._positions[None, wanted.keep : end],
                 None,
+                self._library_cache,
                 wanted.num_logits,
             )
         return self._logits(hidden[0, -wanted.num_logits :], wanted.columns)
@@ -159,6 +164,7 @@ class TorchTokenModel:
             torch.stack(embeds),
             positions,
             self._batch_mask(start, width),
+            self._library_cache,
             max(p.num_logits for p in passes if p is not None),
         )
         return [
@@ -193,10 +199,10 @@ class TorchTokenModel:
         embeds: torch.Tensor,
         positions: torch.Tensor,
         mask: torch.Tensor | None,
+        cache: Any,
         num_wanted: int,
     ) -> torch.Tensor:
         """Hidden states of at least the last `num_wanted` tokens."""
-        cache: Any = self._cache.cache if isinstance(self._cache, GrowingCache) else self._cache
         if self._lean is not None:
             return self._lean(embeds, positions, mask, cache, num_wanted)
         output = self._decoder(

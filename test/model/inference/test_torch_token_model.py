@@ -6,6 +6,7 @@ import torch
 from transformers import DynamicCache, PhiConfig, PhiModel
 
 from spatialbot_model.contracts.errors import ContextLengthError
+from spatialbot_model.inference import lean_decoder
 from spatialbot_model.inference.cuda_graph import DecodeGraph
 from spatialbot_model.inference.kv_cache import CACHE_KINDS, BufferCache, GrowingCache, capacity_for
 from spatialbot_model.inference.lean_decoder import LeanDecoder
@@ -144,11 +145,14 @@ def test_the_context_is_a_limit(model) -> None:
     runner.run([Pass((1,) * 600, 0)])
 
 
-def test_the_step_that_a_graph_captures_equals_a_plain_one(model) -> None:
+@pytest.mark.parametrize("lean", [True, False])
+def test_the_step_that_a_graph_captures_equals_a_plain_one(model, lean: bool) -> None:
     """Everything of the CUDA path but the capture itself, which needs a GPU."""
     ids = random_ids(np.random.default_rng(8), 20)
     expected = reference(model, list(ids))
     runner = TorchTokenModel(model, cache="static", context_length=CONTEXT, cuda_graph=True)
+    if not lean:
+        runner._lean = None
     for _ in range(2):
         runner.begin([None], 20)
         runner.run([Pass(ids[:15], 0)])
@@ -166,7 +170,7 @@ def test_the_step_that_a_graph_captures_equals_a_plain_one(model) -> None:
 
 def test_a_graph_step_counts_its_token(model) -> None:
     cache = BufferCache(model.config.text.num_hidden_layers, 256)
-    graph = DecodeGraph(model.language_model.get_decoder())
+    graph = DecodeGraph(TorchTokenModel(model, cache="static", context_length=CONTEXT)._decode)
     with torch.inference_mode():
         embeds = model.get_input_embeddings()(torch.tensor([[3]]))
         graph.run(embeds, 0, cache)
@@ -186,8 +190,12 @@ def test_a_growing_cache_is_cut_to_a_length(model) -> None:
     assert int(growing.cache.get_seq_length()) == 2
 
 
+@pytest.mark.parametrize("most_copied_bytes", [0, 10**9])
 @pytest.mark.parametrize("num_wanted", [1, 4, 11])
-def test_the_lean_decoder_computes_what_transformers_does(model, num_wanted: int) -> None:
+def test_the_lean_decoder_computes_what_transformers_does(
+    model, num_wanted: int, most_copied_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lean_decoder, "_MOST_COPIED_BYTES", most_copied_bytes)
     decoder = model.language_model.get_decoder()
     assert LeanDecoder.fits(decoder)
     lean = LeanDecoder(decoder, CONTEXT)
