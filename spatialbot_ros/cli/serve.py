@@ -21,8 +21,8 @@ def serve(
     token_file: Annotated[
         str, typer.Option(help="Secret of 16 characters or more, mode 600.")
     ] = "",
-    tls_certificate: Annotated[str, typer.Option(help="PEM file, for wss://.")] = "",
-    tls_key: Annotated[str, typer.Option(help="PEM file of its private key.")] = "",
+    certificate: Annotated[str, typer.Option(help="PEM file, for wss://.")] = "",
+    private_key: Annotated[str, typer.Option(help="PEM file of its private key.")] = "",
     max_sessions: Annotated[int, typer.Option(min=1, help="Clients at a time.")] = 8,
     step_timeout: Annotated[float, typer.Option(help="Seconds a step may take.")] = 10.0,
     max_depth_queries: Annotated[int, typer.Option(min=0, help="Rounds per step.")] = 3,
@@ -58,15 +58,15 @@ def serve(
         port=port,
         policy_name=policy,
         token=read_token(token_file),
-        certificate_file=tls_certificate,
-        private_key_file=tls_key,
+        certificate_file=certificate,
+        private_key_file=private_key,
         max_sessions=max_sessions,
         step_timeout_s=step_timeout,
     )
     # a wrong checkpoint is told now, not to the first client; the weights stay loaded
     with console.status("loading"):
         first = make(load_action_spec())
-    scheme = "wss" if tls_certificate else "ws"
+    scheme = "wss" if certificate else "ws"
 
     def on_ready(bound_port: int) -> None:
         console.print(f"serving {policy} at {scheme}://{host}:{bound_port}; Ctrl-C ends it")
