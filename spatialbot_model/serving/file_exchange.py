@@ -47,6 +47,7 @@ from spatialbot_model.serving.image_files import (
 )
 
 AnswerForm = Literal["text", "vector"]
+ANSWER_FORMS: tuple[AnswerForm, ...] = ("text", "vector")
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +82,7 @@ class ExchangeOptions:
     max_age_s: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.answer_form not in ("text", "vector"):
+        if self.answer_form not in ANSWER_FORMS:
             raise ConfigurationError(
                 f"answer form is {self.answer_form!r}, expected 'text' or 'vector'"
             )

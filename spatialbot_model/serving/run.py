@@ -19,7 +19,8 @@ def run_server(
 
     Args:
         options: address, token and limits.
-        make_policy: makes the policy of each session, in the session's own thread.
+        make_policy: makes the policy of each session, in the session's own thread. It has to be
+            quick, clients wait for it when they connect: load weights before and share them.
         on_ready: called with the port once clients can connect.
 
     Raises:

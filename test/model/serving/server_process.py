@@ -3,6 +3,7 @@
 Run as a script: HOST PORT. Prints the port once clients can connect.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,8 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            # what this process can import, however it was told where
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

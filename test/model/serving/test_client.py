@@ -30,6 +30,7 @@ from spatialbot_model.contracts.errors import (
     PolicyTimeoutError,
     ProtocolError,
 )
+from spatialbot_model.contracts.types import Observation, PolicyStep
 from spatialbot_model.serving.client import PolicyClient
 from spatialbot_model.serving.client_options import ClientOptions
 from spatialbot_model.serving.messages import Answer, Done, Failure, Message, Step, Welcome
@@ -92,6 +93,32 @@ def test_a_slow_server_is_a_timeout_and_its_late_answer_is_dropped() -> None:
         assert client.counters.timeouts == 1
         # frames of the step that timed out had arrived
         assert client.counters.frames_sent == 2
+
+
+def test_a_server_that_is_slow_now_and_then_never_gives_a_wrong_answer() -> None:
+    source = random.Random(5)
+
+    class Uneven(EchoPolicy):
+        def step(self, observation: Observation) -> PolicyStep:
+            # work that takes a while; nothing waits for this
+            threading.Event().wait(source.choice((0.0, 0.0, 0.02, 0.05)))
+            return super().step(observation)
+
+    with RunningServer(Uneven) as server, server.client() as client:
+        client.start("pick it")
+        num_answers = 0
+        for k in range(120):
+            observation = observe([make_frame(j) for j in range(max(0, k - 3), k + 1)])
+            try:
+                answer = client.step(observation, timeout_s=0.015)
+            except PolicyTimeoutError:
+                continue
+            num_answers += 1
+            assert same_answer(answer, expected_answer(observation))
+        assert client.counters.timeouts == 120 - num_answers > 0
+        assert num_answers > 0
+        assert client.counters.foreign_answers == 0
+        assert client.counters.connections == 1
 
 
 def test_a_server_that_does_not_read_is_a_timeout_too() -> None:
