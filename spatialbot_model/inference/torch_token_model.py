@@ -109,8 +109,13 @@ class TorchTokenModel:
                 raise ValueError(f"row {row} has {self._lengths[row]} tokens, not {wanted.keep}")
         if len(passes) == 1:
             assert passes[0] is not None
-            return [self._run_alone(passes[0])]
-        return self._run_batch(passes)
+            logits: list[torch.Tensor | None] = [self._run_alone(passes[0])]
+        else:
+            logits = self._run_batch(passes)
+        if self._device.type == "cuda":
+            # the next token is chosen on the host anyway; here the wait is part of the pass's time
+            torch.cuda.synchronize(self._device)
+        return logits
 
     @property
     def _library_cache(self) -> Any:
