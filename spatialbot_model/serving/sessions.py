@@ -201,7 +201,7 @@ class Session:
         self._metrics.steps += 1
         self._metrics.policy_s.observe(ended_s - begun_s)
         self._metrics.step_s.observe(ended_s - request.arrived_s)
-        stages_ms = {"receive": (begun_s - request.arrived_s) * 1e3, **step.stage_ms}
+        stages_ms = {"queue": (begun_s - request.arrived_s) * 1e3, **step.stage_ms}
         stages_ms["server"] = (ended_s - request.arrived_s) * 1e3
         await self._answer(message.seq, replace(step, stage_ms=stages_ms))
 

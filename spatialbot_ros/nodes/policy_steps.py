@@ -29,7 +29,11 @@ def policy_step_to_msg(
         latencies_ms: stages outside the policy; its own follow them.
         sequence: of the DeltaAction that it led to, 0 for none.
     """
-    latencies_ms = {**latencies_ms, **step.stage_ms}
+    # a policy may not overwrite what the node measured itself
+    latencies_ms = {
+        **latencies_ms,
+        **{k: v for k, v in step.stage_ms.items() if k not in latencies_ms},
+    }
     message = PolicyStepMsg(
         observation_stamp=ns_to_stamp(step.observation_stamp_ns),
         depth_checksum=zlib.crc32(observation.newest.depth_mm.data),

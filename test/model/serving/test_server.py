@@ -113,7 +113,7 @@ def test_a_conversation(server: RunningServer) -> None:
         assert isinstance(answer, Answer)
         assert (answer.session, answer.seq) == (session, 3)
         assert answer.step.observation_stamp_ns == make_frame(1).stamp_ns
-        assert {"receive", "server", "decode"} <= set(answer.step.stage_ms)
+        assert {"queue", "server", "decode"} <= set(answer.step.stage_ms)
 
 
 def test_a_policy_is_used_from_one_thread_and_closed(server: RunningServer) -> None:
