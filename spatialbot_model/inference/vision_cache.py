@@ -22,7 +22,7 @@ class VisionCache:
 
     def __init__(self, enabled: bool = True) -> None:
         self._enabled = enabled
-        self._entries: dict[int, tuple[RgbdFrame, torch.Tensor]] = {}
+        self._entries: dict[tuple[int, int], tuple[RgbdFrame, torch.Tensor]] = {}
 
     def __len__(self) -> int:
         """Frames held."""
@@ -44,15 +44,12 @@ class VisionCache:
             return [encode(frame) for frame in frames]
         known, self._entries = self._entries, {}
         for frame in frames:
-            entry = self._entries.get(frame.stamp_ns) or known.get(frame.stamp_ns)
-            if entry is None or entry[0] is not frame:
-                entry = (frame, encode(frame))
-            self._entries[frame.stamp_ns] = entry
-        return [self._lookup(frame, encode) for frame in frames]
+            key = _key(frame)
+            entry = self._entries.get(key) or known.get(key) or (frame, encode(frame))
+            self._entries[key] = entry
+        return [self._entries[_key(frame)][1] for frame in frames]
 
-    def _lookup(
-        self, frame: RgbdFrame, encode: Callable[[RgbdFrame], torch.Tensor]
-    ) -> torch.Tensor:
-        held, features = self._entries[frame.stamp_ns]
-        # two frames of one observation may carry the same stamp only by mistake
-        return features if held is frame else encode(frame)
+
+def _key(frame: RgbdFrame) -> tuple[int, int]:
+    # the entry holds the frame, so no other object can take its id
+    return frame.stamp_ns, id(frame)
