@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from spatialbot_model.contracts import episode as contract
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.frame_tree import FrameTree
+from spatialbot_model.contracts.message_fields import image_of, intrinsics_of, transform_of
 from spatialbot_model.contracts.types import BASE_FRAME, COLOR_OPTICAL_FRAME
-from spatialbot_ros.message_fields import image_of, intrinsics_of, transform_of
 
 _TIMELINE = "ros_time"
 _JPEG_QUALITY = 80

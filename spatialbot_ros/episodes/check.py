@@ -17,10 +17,10 @@ from spatialbot_model.contracts.episode import (
     EpisodeMetadata,
     TopicRole,
 )
+from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import RecordingError
-from spatialbot_ros.episodes.metadata_file import read_sidecar
+from spatialbot_model.contracts.message_fields import image_of, stamp_ns_of
 from spatialbot_ros.episodes.reader import EpisodeReader
-from spatialbot_ros.message_fields import image_of, stamp_ns_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ from spatialbot_model.contracts.episode import (
     STATIC_TF_TOPIC,
     EpisodeMetadata,
 )
+from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.frame_tree import FrameTree
+from spatialbot_model.contracts.message_fields import image_of, intrinsics_of, transform_of
 from spatialbot_model.contracts.types import BASE_FRAME, CameraIntrinsics
-from spatialbot_ros.episodes.metadata_file import read_sidecar
-from spatialbot_ros.message_fields import image_of, intrinsics_of, transform_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,9 @@ from spatialbot_model.contracts.episode import (
     TopicRole,
     check_label,
 )
+from spatialbot_model.contracts.episode_sidecar import metadata_to_json, write_sidecar
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_ros.episodes.message_types import message_types
-from spatialbot_ros.episodes.metadata_file import metadata_to_json, write_sidecar
 
 QUEUE_BYTES = 128 * 1024**2
 RESERVE_BYTES = 256 * 1024**2

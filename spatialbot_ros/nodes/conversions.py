@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.message_fields import intrinsics_of, stamp_ns_of, transform_of
 from spatialbot_model.contracts.transforms import (
     compose,
     matrix_to_quaternion,
     quaternion_to_matrix,
 )
 from spatialbot_model.contracts.types import CameraIntrinsics
-from spatialbot_ros.message_fields import intrinsics_of, stamp_ns_of, transform_of
 
 _NS_PER_S = 1_000_000_000
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 from spatialbot_model.contracts.action_codec import DeltaAction, parse_action_text
 from spatialbot_model.contracts.episode import EPISODE_TOPICS
+from spatialbot_model.contracts.message_fields import stamp_ns_of
 from spatialbot_ros.configuration import load_action_spec
 from spatialbot_ros.episodes.check import check_episode
 from spatialbot_ros.episodes.reader import EpisodeReader
-from spatialbot_ros.message_fields import stamp_ns_of
 
 ADDRESS = own_address()
 TIMEOUT_S = 400.0

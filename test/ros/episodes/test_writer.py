@@ -12,10 +12,10 @@ import synthetic_episode as synthetic
 from rosbags.highlevel import AnyReader
 
 from spatialbot_model.contracts import episode as contract
+from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.episodes.check import check_episode
-from spatialbot_ros.episodes.metadata_file import read_sidecar
 from spatialbot_ros.episodes.reader import EpisodeReader
 from spatialbot_ros.episodes.writer import EpisodeWriter
 
