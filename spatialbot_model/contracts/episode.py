@@ -119,6 +119,8 @@ class EpisodeMetadata:
         drops: messages known to be lost (queue full, or lost in the middleware), per topic.
         backwards: messages stamped before their predecessor, per topic; readers sort by stamp,
             so that only the writer can see them.
+        image_formats: `ImageFormats.to_mapping()`; empty when all images are raw.
+        label_history: what `relabelled` replaced, oldest first: label, reason and until when.
 
     Raises:
         RecordingError: a value that no writer of this schema would leave.
@@ -139,6 +141,8 @@ class EpisodeMetadata:
     drops: Mapping[str, int] = field(default_factory=dict)
     backwards: Mapping[str, int] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+    image_formats: Mapping[str, Any] = field(default_factory=dict)
+    label_history: tuple[Mapping[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.schema_version != SCHEMA_VERSION:
@@ -171,6 +175,18 @@ class EpisodeMetadata:
                 raise RecordingError(
                     f"episode metadata: {name} is {table!r}, expected topic -> number"
                 )
+        if not isinstance(self.image_formats, Mapping):
+            raise RecordingError(
+                f"episode metadata: image_formats is {self.image_formats!r}, expected a mapping"
+            )
+        if not isinstance(self.label_history, tuple) or not all(
+            isinstance(entry, Mapping) and set(entry) == {"label", "reason", "until"}
+            for entry in self.label_history
+        ):
+            raise RecordingError(
+                f"episode metadata: label_history is {self.label_history!r}, expected entries of"
+                " label, reason and until"
+            )
         ActionSpec.from_mapping(self.action_spec)
 
     @property
@@ -205,13 +221,26 @@ class EpisodeMetadata:
             backwards=dict(backwards),
         )
 
+    def relabelled(self, label: str, reason: str, now: str) -> "EpisodeMetadata":
+        """The metadata with another label; the old one is kept in the history.
+
+        Args:
+            label: one of `LABELS`.
+            reason: why, in words.
+            now: time of the change, for people; e.g. ``2026-01-31T12:00:00Z``.
+        """
+        replaced = {"label": self.label, "reason": self.reason, "until": now}
+        history = (*self.label_history, replaced)
+        return replace(self, label=label, reason=reason, label_history=history)
+
     def to_mapping(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; what came after version 1's first release only when it is set."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if v or k not in _OPTIONAL_FIELDS}
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> "EpisodeMetadata":
-        """Inverse of `to_mapping`; every field must be there.
+        """Inverse of `to_mapping`; every field but the optional ones must be there.
 
         Raises:
             RecordingError: missing or unknown fields, or unusable values.
@@ -220,16 +249,22 @@ class EpisodeMetadata:
             raise RecordingError(f"episode metadata must be a mapping, got {data!r}")
         known = {f.name for f in fields(cls)}
         version = data.get("schema_version")
-        missing, unknown = known - set(data), set(data) - known
+        missing, unknown = known - set(data) - _OPTIONAL_FIELDS, set(data) - known
         if version == SCHEMA_VERSION and (missing or unknown):
             raise RecordingError(
                 f"episode metadata lacks {sorted(missing)} and has unknown"
                 f" {sorted(map(str, unknown))}; expected exactly {sorted(known)}"
             )
+        values = {name: data[name] for name in known & set(data)}
+        if isinstance(values.get("label_history"), list):
+            values["label_history"] = tuple(values["label_history"])
         try:
-            return cls(**{name: data[name] for name in known & set(data)})
+            return cls(**values)
         except (TypeError, ValueError) as error:
             raise RecordingError(f"episode metadata cannot be used: {error}") from error
+
+
+_OPTIONAL_FIELDS = {"image_formats", "label_history"}
 
 
 def check_label(label: str) -> None:
@@ -245,13 +280,16 @@ def check_label(label: str) -> None:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
-def episode_folder_name(task: str, seed: int | None, label_of_time: str) -> str:
-    """Folder name of an episode, ``<task>[_seed<seed>]_<time>``; one path component.
+def episode_folder_name(
+    task: str, seed: int | None, label_of_time: str, number: int | None = None
+) -> str:
+    """Folder name of an episode, ``<task>[_seed<seed>][_<number>]_<time>``; one path component.
 
     Args:
         task: task name; letters, digits, ``. _ -``, beginning with a letter or digit.
         seed: scene seed or None.
         label_of_time: e.g. ``20260131T120000.123Z``.
+        number: counts the episodes of a session, from 1; written with four digits or more.
 
     Raises:
         RecordingError: the task cannot be a folder name.
@@ -261,7 +299,10 @@ def episode_folder_name(task: str, seed: int | None, label_of_time: str) -> str:
             f"task name {task!r} cannot be a folder name; use 1 to 80 letters, digits or . _ -,"
             " beginning with a letter or digit, without '..'"
         )
-    return "_".join([task, *([] if seed is None else [f"seed{seed}"]), label_of_time])
+    parts = [task]
+    parts += [] if seed is None else [f"seed{seed}"]
+    parts += [] if number is None else [f"{number:04d}"]
+    return "_".join([*parts, label_of_time])
 
 
 def _is_count(value: object, *, signed: bool = False) -> bool:
