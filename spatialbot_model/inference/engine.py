@@ -1,14 +1,14 @@
 """The engine: observations and questions in, actions and answers out, as fast as exactness allows.
 
 One engine holds the weights; each instruction stream has a session with its own vision cache.
-Sessions may be used from any threads, one pass runs at a time.
+Sessions may be used from any threads, one step runs at a time.
 """
 
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,37 +17,28 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.conversation import Conversation, Message
-from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.history import HISTORY_LENGTH
 from spatialbot_model.contracts.prompt_templates import image_user_text
 from spatialbot_model.contracts.types import (
     IMAGE_ROLES,
     CameraIntrinsics,
-    ImageRole,
     Observation,
     PromptImage,
     RgbdFrame,
 )
+from spatialbot_model.inference.action_answers import ActionAnswers
 from spatialbot_model.inference.checkpoints import (
     check_checkpoint_spec,
     load_checkpoint,
     resolve_device,
     resolve_dtype,
 )
-from spatialbot_model.inference.constraints import (
-    Constraint,
-    FreeText,
-    ReplyConstraint,
-    SpokenActionConstraint,
-)
-from spatialbot_model.inference.depth_loop import DepthTool, Dialogue, TurnSettings, converse
-from spatialbot_model.inference.options import (
-    STAGES,
-    ChatAnswer,
-    EngineOptions,
-    EngineStep,
-    spoken_action,
-)
+from spatialbot_model.inference.constraints import FreeText
+from spatialbot_model.inference.depth_loop import DepthTool, Dialogue, converse
+from spatialbot_model.inference.image_encoder import ImageEncoder
+from spatialbot_model.inference.options import ChatAnswer, EngineOptions, EngineStep
+from spatialbot_model.inference.session import EngineSession, StepRequest
+from spatialbot_model.inference.stage_clock import StageClock
 from spatialbot_model.inference.token_model import Limits, PassTimes, Program, drive
 from spatialbot_model.inference.torch_token_model import TorchTokenModel
 from spatialbot_model.inference.vision_cache import VisionCache
@@ -56,35 +47,6 @@ from spatialbot_model.processing.processor import SpatialBotProcessor
 
 _LOCK_POLL_S = 0.02
 _EXPECTED_REPLY_TOKENS = 64
-
-
-class EngineSession:
-    """One stream of observations; forget it with `reset` when an instruction starts."""
-
-    def __init__(self, vision_cache: VisionCache) -> None:
-        self.vision_cache = vision_cache
-        self._prompt: tuple[tuple[str, int], tuple[int, ...]] | None = None
-
-    def reset(self) -> None:
-        """Forget all frames."""
-        self.vision_cache.clear()
-        self._prompt = None
-
-    def remembered_prompt(self, key: tuple[str, int]) -> tuple[int, ...] | None:
-        """Ids of the prompt rendered last, if it was for the same question."""
-        return self._prompt[1] if self._prompt is not None and self._prompt[0] == key else None
-
-    def remember_prompt(self, key: tuple[str, int], ids: tuple[int, ...]) -> None:
-        """Keep a rendered prompt for the next step."""
-        self._prompt = (key, ids)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StepRequest:
-    """One row of a batch."""
-
-    session: EngineSession
-    observation: Observation
 
 
 class Engine:
@@ -98,7 +60,11 @@ class Engine:
     ) -> None:
         self.model, self.processor, self.options = model, processor, options
         self._device = next(model.parameters()).device
-        self._roles: tuple[ImageRole, ...] = IMAGE_ROLES if options.depth_images else ("rgb",)
+        self._images = ImageEncoder(
+            model, processor, IMAGE_ROLES if options.depth_images else ("rgb",)
+        )
+        self._answers = ActionAnswers(processor, options)
+        self._chat_constraint = FreeText(processor.layout)
         self._lock = threading.Lock()
         on_cuda = self._device.type == "cuda"
         self._tokens = TorchTokenModel(
@@ -106,29 +72,6 @@ class Engine:
             cache=options.cache,
             context_length=processor.context_length,
             cuda_graph=on_cuda and options.cuda_graph and options.cache == "static",
-        )
-        self._has_actions = processor.action_form == "tokens"
-        encoder, layout = processor.encoder, processor.layout
-        self._parallel = _decodes_in_parallel(options, processor)
-        self._free: Constraint
-        self._forced: Constraint | None
-        actions = None
-        if self._has_actions:
-            self._grammar = ReplyConstraint(encoder, layout)
-            self._free = ReplyConstraint(encoder, layout, free_text=True)
-            self._forced = self._grammar
-            actions = self._grammar.actions
-        else:
-            self._free = FreeText(layout, encoder.encode(" The robot should <"))
-            self._forced = _spoken_action_constraint(processor)
-        self._chat_constraint = FreeText(layout)
-        self._turns = TurnSettings(
-            encoder,
-            layout,
-            processor.prompt_template,
-            options.max_action_tokens,
-            actions,
-            layout.action_query if self._parallel else None,
         )
 
     @classmethod
@@ -197,18 +140,22 @@ class Engine:
         limits = limits or Limits()
         if not requests:
             return []
+        clock = StageClock(self._device)
         with self._exclusive(limits):
-            stage_ms = dict.fromkeys(STAGES, 0.0)
             prompts, features = [], []
             for request in requests:
-                prompts.append(self._action_prompt(request, stage_ms))
-                features.append(self._features(request, limits, stage_ms))
+                prompts.append(self._action_prompt(request, clock))
+                features.append(
+                    self._images.observation_tokens(
+                        request.observation, request.session.vision_cache, limits, clock
+                    )
+                )
             programs = [
-                self._action_program(request.observation, prompt)
+                self._answers.program(request.observation, prompt)
                 for request, prompt in zip(requests, prompts, strict=True)
             ]
-            dialogues = self._drive(programs, prompts, features, limits, stage_ms)
-        return [self._step(dialogue, stage_ms) for dialogue in dialogues]
+            dialogues = self._drive(programs, prompts, features, limits, clock)
+        return [self._answers.step(dialogue, clock.stage_ms) for dialogue in dialogues]
 
     def chat(
         self,
@@ -234,23 +181,23 @@ class Engine:
             depth_mm = next((image.pixels for image in images if image.role == "depth"), None)
         text = question if "<image" in question else image_user_text(question, len(images))
         conversation = Conversation((Message("user", text),), tuple(image.role for image in images))
-        stage_ms = dict.fromkeys(STAGES, 0.0)
+        clock = StageClock(self._device)
         with self._exclusive(limits):
-            with self._stage("preprocess", stage_ms):
+            with clock.stage("preprocess"):
                 ages = [image.age for image in images]
                 prompt = tuple(self.processor.render(conversation, ages).ids.tolist())
-            features = self._chat_features(images, stage_ms)
+            features = self._images.image_tokens(images, clock)
             tool = None
             if depth_mm is not None and self.options.max_depth_queries > 0:
                 tool = DepthTool(depth_mm, self.options.max_depth_queries)
             program = converse(
                 prompt,
-                replace(self._turns, max_tokens=self.options.max_chat_tokens, action_query=None),
+                replace(self._answers.turns, max_tokens=self.options.max_chat_tokens),
                 self._chat_constraint,
                 tool=tool,
                 clock=time.perf_counter,
             )
-            (dialogue,) = self._drive([program], [prompt], [features], limits, stage_ms)
+            (dialogue,) = self._drive([program], [prompt], [features], limits, clock)
         return ChatAnswer(
             text=dialogue.text,
             conversation=replace(
@@ -258,82 +205,27 @@ class Engine:
             ),
             depth_answers=dialogue.depth_answers,
             limit_reached=dialogue.limit_reached,
-            stage_ms=stage_ms,
+            stage_ms=clock.stage_ms,
         )
 
     def prompt_images(self, observation: Observation) -> tuple[PromptImage, ...]:
         """The images of an observation in the order of the prompt."""
-        return tuple(
-            image
-            for age, frame in enumerate(observation.frames)
-            for image in self._frame_images(frame, age)
-        )
+        return self._images.prompt_images(observation)
 
-    def _action_prompt(self, request: StepRequest, stage_ms: dict[str, float]) -> tuple[int, ...]:
+    def _action_prompt(self, request: StepRequest, clock: StageClock) -> tuple[int, ...]:
         observation, session = request.observation, request.session
-        key = (observation.instruction, len(observation.frames))
+        num_frames, roles = len(observation.frames), self._images.roles
+        key = (observation.instruction, num_frames)
         ids = session.remembered_prompt(key)
         if ids is None:
-            with self._stage("preprocess", stage_ms):
-                ages = [a for a in range(len(observation.frames)) for _ in self._roles]
+            with clock.stage("preprocess"):
+                ages = [age for age in range(num_frames) for _ in roles]
                 conversation = self.processor.action_conversation(
-                    observation.instruction, self._roles * len(observation.frames)
+                    observation.instruction, roles * num_frames
                 )
                 ids = tuple(self.processor.render(conversation, ages).ids.tolist())
             session.remember_prompt(key, ids)
         return ids
-
-    def _features(
-        self, request: StepRequest, limits: Limits, stage_ms: dict[str, float]
-    ) -> torch.Tensor:
-        """(sum n_i, D) image tokens of an observation, in prompt order."""
-        frames = request.observation.frames
-
-        def encode(frame: RgbdFrame) -> torch.Tensor:
-            limits.check()
-            return self._encode(self._frame_images(frame, 0), stage_ms)
-
-        features = request.session.vision_cache.features(frames, encode)
-        with self._stage("encode", stage_ms), torch.inference_mode():
-            roles = [IMAGE_ROLES.index(role) for role in self._roles] * len(frames)
-            ages = [age for age in range(len(frames)) for _ in self._roles]
-            return torch.cat(self.model.image_tokens(torch.cat(features), roles, ages))
-
-    def _chat_features(
-        self, images: Sequence[PromptImage], stage_ms: dict[str, float]
-    ) -> torch.Tensor | None:
-        if not images:
-            return None
-        features = self._encode(images, stage_ms)
-        with self._stage("encode", stage_ms), torch.inference_mode():
-            roles = [IMAGE_ROLES.index(image.role) for image in images]
-            ages = [image.age for image in images]
-            return torch.cat(self.model.image_tokens(features, roles, ages))
-
-    def _encode(self, images: Sequence[PromptImage], stage_ms: dict[str, float]) -> torch.Tensor:
-        with self._stage("preprocess", stage_ms):
-            pixels = self.processor.pixel_values(images)
-        with self._stage("encode", stage_ms), torch.inference_mode():
-            return self.model.encode_images(pixels.to(self._device, self.model.dtype))
-
-    def _frame_images(self, frame: RgbdFrame, age: int) -> tuple[PromptImage, ...]:
-        return tuple(
-            PromptImage(role, frame.color if role == "rgb" else frame.depth_mm, age)
-            for role in self._roles
-        )
-
-    def _action_program(
-        self, observation: Observation, prompt: tuple[int, ...]
-    ) -> Program[Dialogue]:
-        wanted, rounds = self.options.depth_tool, self.options.max_depth_queries
-        if wanted == "auto":
-            wanted = rounds > 0 and self.processor.depth_tool
-        tool = DepthTool(observation.newest.depth_mm, rounds) if wanted else None
-        # text answers are bound to the grammar only after the last depth round
-        forced = self._forced if tool is not None or self._has_actions else None
-        return converse(
-            prompt, self._turns, self._free, forced=forced, tool=tool, clock=time.perf_counter
-        )
 
     def _drive(
         self,
@@ -341,28 +233,15 @@ class Engine:
         prompts: Sequence[tuple[int, ...]],
         features: Sequence[torch.Tensor | None],
         limits: Limits,
-        stage_ms: dict[str, float],
+        clock: StageClock,
     ) -> list[Dialogue]:
         self._tokens.begin(features, max(map(len, prompts)) + _EXPECTED_REPLY_TOKENS)
         times = PassTimes()
         dialogues = drive(programs, self._tokens, limits, times)
-        stage_ms["prefill"] += times.first_ms
-        stage_ms["decode"] += times.later_ms
-        stage_ms["tool"] += sum(dialogue.tool_ms for dialogue in dialogues)
+        clock.stage_ms["prefill"] += times.first_ms
+        clock.stage_ms["decode"] += times.later_ms
+        clock.stage_ms["tool"] += sum(dialogue.tool_ms for dialogue in dialogues)
         return dialogues
-
-    def _step(self, dialogue: Dialogue, stage_ms: dict[str, float]) -> EngineStep:
-        bins = self._grammar.action_bins(dialogue.last.ids) if self._has_actions else None
-        return EngineStep(
-            text=dialogue.text if bins is None else spoken_action(bins),
-            bins=bins,
-            action_probabilities=dialogue.last.probabilities if bins is not None else (),
-            depth_answers=dialogue.depth_answers,
-            num_rounds=dialogue.num_rounds,
-            limit_reached=dialogue.limit_reached,
-            stage_ms=dict(stage_ms),
-            reply_ids=dialogue.last.ids,
-        )
 
     @contextmanager
     def _exclusive(self, limits: Limits) -> Iterator[None]:
@@ -374,30 +253,3 @@ class Engine:
             yield
         finally:
             self._lock.release()
-
-    @contextmanager
-    def _stage(self, name: str, stage_ms: dict[str, float]) -> Iterator[None]:
-        started_s = time.perf_counter()
-        yield
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        stage_ms[name] += (time.perf_counter() - started_s) * 1e3
-
-
-def _decodes_in_parallel(options: EngineOptions, processor: SpatialBotProcessor) -> bool:
-    if options.decode == "sequential" or not processor.parallel_actions:
-        if options.decode == "parallel":
-            raise ConfigurationError(
-                "this checkpoint was not trained to decode seven actions at once; use decode auto"
-                " or sequential"
-            )
-        return False
-    return True
-
-
-def _spoken_action_constraint(processor: SpatialBotProcessor) -> Constraint | None:
-    try:
-        return SpokenActionConstraint(processor.encoder, processor.layout)
-    except ConfigurationError:
-        # such a tokenizer's model is never made to act; the arm holds on what it says instead
-        return None

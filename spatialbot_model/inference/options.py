@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from spatialbot_model.contracts.action_codec import DeltaAction, format_action_text
 from spatialbot_model.contracts.conversation import Conversation
 from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
 from spatialbot_model.contracts.types import DepthAnswer
@@ -15,9 +14,6 @@ Decode = Literal["auto", "sequential", "parallel"]
 
 DTYPES: tuple[Dtype, ...] = ("auto", "float32", "bfloat16")
 DECODES: tuple[Decode, ...] = ("auto", "sequential", "parallel")
-
-STAGES = ("preprocess", "encode", "prefill", "decode", "tool")
-"""Keys of `stage_ms`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +107,3 @@ class ChatAnswer:
     depth_answers: tuple[DepthAnswer, ...]
     limit_reached: bool
     stage_ms: Mapping[str, float]
-
-
-def spoken_action(bins: tuple[int, ...]) -> str:
-    """The text form of an action that the model gave in tokens."""
-    return format_action_text(DeltaAction(bins))

@@ -10,7 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatialbot_model.contracts.errors import ConfigurationError, PolicyCancelledError
+from spatialbot_model.contracts.errors import (
+    ConfigurationError,
+    PolicyCancelledError,
+    UnreadableInstructionError,
+)
 from spatialbot_model.contracts.types import Observation, PolicyStep
 from spatialbot_model.policies.base import PolicyConfig
 
@@ -101,7 +105,16 @@ class LocalPolicy:
         return cls(_ENGINES.borrow(key, load), config, lambda: _ENGINES.give_back(key))
 
     def start(self, instruction: str) -> None:
-        """See `Policy`; a model reads any instruction."""
+        """See `Policy`; a model reads any words.
+
+        Raises:
+            UnreadableInstructionError: there are none.
+        """
+        if not instruction.strip():
+            raise UnreadableInstructionError(
+                "the instruction is empty; say what the robot should do, such as 'pick up the red"
+                " cube'"
+            )
         self._session.reset()
 
     def step(self, observation: Observation) -> PolicyStep:

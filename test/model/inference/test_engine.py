@@ -24,10 +24,13 @@ from spatialbot_model.contracts.errors import (
 )
 from spatialbot_model.contracts.types import Observation, PromptImage
 from spatialbot_model.inference.constraints import ReplyConstraint
-from spatialbot_model.inference.engine import Engine, EngineStep, StepRequest
+from spatialbot_model.inference.engine import Engine
 from spatialbot_model.inference.naive import naive_act
-from spatialbot_model.inference.options import STAGES, EngineOptions
+from spatialbot_model.inference.options import EngineOptions, EngineStep
+from spatialbot_model.inference.session import StepRequest
+from spatialbot_model.inference.stage_clock import STAGES, StageClock
 from spatialbot_model.inference.token_model import Limits
+from spatialbot_model.inference.vision_cache import VisionCache
 
 OPTIONS = EngineOptions(device="cpu", depth_tool=False)
 
@@ -91,9 +94,11 @@ def test_cached_features_are_the_recomputed_ones_bit_for_bit(tiny: tuple) -> Non
     for k in range(4, 8):
         observation = Observation(tuple(frames[k - 4 : k][::-1]), "go", np.eye(4))
         engine.act(session, observation)
-        limits, stage_ms = Limits(), dict.fromkeys(STAGES, 0.0)
-        cached = engine._features(StepRequest(session, observation), limits, stage_ms)
-        fresh = engine._features(StepRequest(engine.session(), observation), limits, stage_ms)
+        clock = StageClock(torch.device("cpu"))
+        cached, fresh = (
+            engine._images.observation_tokens(observation, cache, Limits(), clock)
+            for cache in (session.vision_cache, VisionCache(enabled=False))
+        )
         assert torch.equal(cached, fresh)
 
 

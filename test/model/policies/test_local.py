@@ -21,6 +21,7 @@ from spatialbot_model.contracts.errors import (
     ConfigurationError,
     PolicyCancelledError,
     PolicyTimeoutError,
+    UnreadableInstructionError,
 )
 from spatialbot_model.contracts.types import Observation, PolicyStep
 from spatialbot_model.policies import local
@@ -113,6 +114,13 @@ def test_a_policy_for_another_robot_is_not_made(config: PolicyConfig) -> None:
         LocalPolicy.open(other)
     running.close()
     assert not local._ENGINES._engines
+
+
+def test_an_empty_instruction_is_refused(config: PolicyConfig) -> None:
+    policy = LocalPolicy.open(config)
+    with pytest.raises(UnreadableInstructionError, match="empty"):
+        policy.start("  ")
+    policy.close()
 
 
 def test_without_a_checkpoint_nothing_is_loaded(config: PolicyConfig, tmp_path: Path) -> None:
