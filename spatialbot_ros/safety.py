@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ConfigurationError, SafetyError
-from spatialbot_model.contracts.transforms import (
-    compose,
-    rotation_from_vector,
-    rotation_vector,
-    rpy_to_matrix,
-)
+from spatialbot_model.contracts.target_step import StepLimits, advance_target, shorten
+from spatialbot_model.contracts.transforms import compose
 from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
@@ -63,8 +59,14 @@ class SafetyEnvelope:
     ) -> None:
         self.limits = limits
         self.spec = spec
-        self._min_m = np.asarray(workspace_min_m, dtype=np.float64)
-        self._max_m = np.asarray(workspace_max_m, dtype=np.float64)
+        self._step_limits = StepLimits(
+            max_step_translation_m=limits.max_step_translation_m,
+            max_step_rotation_rad=limits.max_step_rotation_rad,
+            max_lead_m=limits.max_lead_m,
+            max_lead_rad=limits.max_lead_rad,
+            workspace_min_m=np.asarray(workspace_min_m, dtype=np.float64),
+            workspace_max_m=np.asarray(workspace_max_m, dtype=np.float64),
+        )
         self._newest: dict[str, tuple[int, int]] = {}
         self._last = 0
 
@@ -118,7 +120,7 @@ class SafetyEnvelope:
 
     def clamp_to_workspace(self, position_m: NDArray[np.float64]) -> NDArray[np.float64]:
         """Nearest point of the workspace box."""
-        return np.asarray(np.clip(position_m, self._min_m, self._max_m))
+        return self._step_limits.clamp_to_workspace(position_m)
 
     def resync(self, T_base_measured: NDArray[np.float64]) -> NDArray[np.float64]:
         """Target that asks for no motion: the measured pose, or the nearest point of the box."""
@@ -132,8 +134,8 @@ class SafetyEnvelope:
         """
         if not np.all(np.isfinite(twist_base)):
             raise SafetyError(f"twist {twist_base} is not finite; the arm is not moved")
-        linear = _shorten(twist_base[:3], self.limits.max_speed_m_s)
-        angular = _shorten(twist_base[3:], self.limits.max_speed_rad_s)
+        linear = shorten(twist_base[:3], self.limits.max_speed_m_s)
+        angular = shorten(twist_base[3:], self.limits.max_speed_rad_s)
         return np.concatenate([linear, angular])
 
     def _refusal(
@@ -205,68 +207,46 @@ class SafetyEnvelope:
         T_base_measured: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], list[SafetyRecord]]:
         limits, records = self.limits, []
-
-        step_m = _shorten(request.translation_m, limits.max_step_translation_m)
-        turn_rad = rotation_vector(rpy_to_matrix(request.rotation_rad))
-        step_rad = _shorten(turn_rad, limits.max_step_rotation_rad)
-        if step_m is not request.translation_m or step_rad is not turn_rad:
+        step = advance_target(
+            self._step_limits,
+            request.translation_m,
+            request.rotation_rad,
+            T_base_target,
+            T_base_measured,
+        )
+        asked_m, asked_rad = request.translation_m, step.asked_turn_rad
+        if step.step_m is not asked_m or step.step_turn_rad is not asked_rad:
             records.append(
                 _clamped(
                     "step_size",
                     f"one step may be at most {limits.max_step_translation_m} m and"
                     f" {limits.max_step_rotation_rad} rad long",
-                    (*request.translation_m, *turn_rad),
-                    (*step_m, *step_rad),
+                    (*asked_m, *asked_rad),
+                    (*step.step_m, *step.step_turn_rad),
                 )
             )
-
-        wanted_m = T_base_target[:3, 3] + step_m
-        boxed_m = self.clamp_to_workspace(wanted_m)
-        if not np.array_equal(wanted_m, boxed_m):
+        if not np.array_equal(step.wanted_m, step.boxed_m):
+            box = self._step_limits
             records.append(
                 _clamped(
                     "workspace",
-                    f"target must stay in the box {self._min_m.tolist()} to"
-                    f" {self._max_m.tolist()} m",
-                    wanted_m,
-                    boxed_m,
+                    f"target must stay in the box {box.workspace_min_m.tolist()} to"
+                    f" {box.workspace_max_m.tolist()} m",
+                    step.wanted_m,
+                    step.boxed_m,
                 )
             )
-        position_m = self._bound_lead(boxed_m, T_base_measured[:3, 3])
-        # rotation deltas are about base axes: they multiply from the left
-        wanted_R = rotation_from_vector(step_rad) @ T_base_target[:3, :3]
-        lead_rad = rotation_vector(wanted_R @ T_base_measured[:3, :3].T)
-        bounded_rad = _shorten(lead_rad, limits.max_lead_rad)
-        R = wanted_R
-        if bounded_rad is not lead_rad:
-            R = rotation_from_vector(bounded_rad) @ T_base_measured[:3, :3]
-        if position_m is not boxed_m or bounded_rad is not lead_rad:
+        if step.position_m is not step.boxed_m or step.lead_rad is not step.wanted_lead_rad:
             records.append(
                 _clamped(
                     "lead",
                     f"target may be at most {limits.max_lead_m} m and {limits.max_lead_rad} rad"
                     " ahead of the measured pose; is the arm blocked?",
-                    (*boxed_m, *lead_rad),
-                    (*position_m, *bounded_rad),
+                    (*step.boxed_m, *step.wanted_lead_rad),
+                    (*step.position_m, *step.lead_rad),
                 )
             )
-        return compose(R, position_m), records
-
-    def _bound_lead(
-        self, wanted_m: NDArray[np.float64], measured_m: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Point of the box nearest to `wanted_m` on the way back to the arm, within the lead."""
-        if np.linalg.norm(wanted_m - measured_m) <= self.limits.max_lead_m:
-            return wanted_m
-        # both ends lie in the box, which is convex: so does every point between them
-        anchor_m = self.clamp_to_workspace(measured_m)
-        low, high = 0.0, 1.0
-        for _ in range(40):
-            middle = 0.5 * (low + high)
-            point_m = anchor_m + middle * (wanted_m - anchor_m)
-            inside = np.linalg.norm(point_m - measured_m) <= self.limits.max_lead_m
-            low, high = (middle, high) if inside else (low, middle)
-        return np.asarray(self.clamp_to_workspace(anchor_m + low * (wanted_m - anchor_m)))
+        return step.T_base_target, records
 
     @staticmethod
     def _signed(
@@ -275,14 +255,6 @@ class SafetyEnvelope:
         return tuple(
             replace(record, source=request.source, sequence=request.sequence) for record in records
         )
-
-
-def _shorten(vector: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-    """The same object when short enough, else a shorter vector of the same direction."""
-    with np.errstate(over="ignore"):
-        length = float(np.linalg.norm(vector))
-    # one part in 1e9 of slack keeps a step of exactly the limit from counting as clamped
-    return vector if length <= limit * (1.0 + 1e-9) else vector * (limit / length)
 
 
 def _refused(name: str, detail: str, asked: tuple[float, ...] = ()) -> SafetyRecord:
