@@ -1,6 +1,7 @@
 """The sidecar ``episode.json``: written when an episode begins, replaced when it ends."""
 
 import json
+import os
 from pathlib import Path
 
 from spatialbot_model.contracts.episode import SIDECAR_NAME, EpisodeMetadata
@@ -25,15 +26,39 @@ def metadata_from_json(text: str) -> EpisodeMetadata:
     return EpisodeMetadata.from_mapping(data)
 
 
-def write_sidecar(folder: Path, metadata: EpisodeMetadata) -> None:
+def write_sidecar(folder: Path, metadata: EpisodeMetadata, *, durable: bool = True) -> None:
     """Replace the sidecar at once, so that a crash leaves the old or the new one.
+
+    Args:
+        folder: of the episode.
+        metadata: new content.
+        durable: wait until the disk has it, so that a power cut cannot take it.
 
     Raises:
         OSError: the disk does not take it.
     """
-    temporary = folder / f".{SIDECAR_NAME}.tmp"
-    temporary.write_text(metadata_to_json(metadata) + "\n", encoding="utf-8")
-    temporary.replace(folder / SIDECAR_NAME)
+    replace_text(folder / SIDECAR_NAME, metadata_to_json(metadata) + "\n", durable=durable)
+
+
+def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write a file of an episode at once: whoever reads it meets the old or the new content.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if durable:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def read_sidecar(folder: Path) -> EpisodeMetadata:

@@ -1,43 +1,38 @@
 """Writes one episode as one rosbag2 MCAP directory.
 
-Messages come as the CDR bytes that were received and are stored as they are. A thread does
-the writing; its queue is bounded in bytes, and what does not fit is dropped, counted and
-stored in the metadata: a slow disk never slows the caller and never goes unnoticed.
+Messages come as the CDR bytes that were received and are stored as they are; images may be
+compressed on the way, by threads of their own. A thread does the writing; its queue is bounded
+in bytes, and what does not fit is dropped, counted and stored in the metadata: a slow disk never
+slows the caller and never goes unnoticed. Nothing waits in this process for longer than
+`FLUSH_S` once it has left the queue, so that a killed recorder loses less than a second.
 """
 
 import shutil
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-
-from rosbags.interfaces import (
-    Connection,
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.rosbag2.errors import WriterError
 
 from spatialbot_model.contracts.episode import (
     CUSTOM_DATA_KEY,
     EPISODE_TOPICS,
     EpisodeMetadata,
-    EpisodeTopic,
-    TopicRole,
     check_label,
 )
+from spatialbot_model.contracts.episode_images import ImageFormats
 from spatialbot_model.contracts.episode_sidecar import metadata_to_json, write_sidecar
 from spatialbot_model.contracts.errors import RecordingError
-from spatialbot_ros.episodes.message_types import message_types
+from spatialbot_ros.episodes.bag_file import BagFile
+from spatialbot_ros.episodes.image_compression import compress_cdr
 
 QUEUE_BYTES = 128 * 1024**2
 RESERVE_BYTES = 256 * 1024**2
+FLUSH_S = 0.25
+"""Longest time for which a message waits for its chunk to fill [s]."""
+
 _CHECK_DISK_EVERY_BYTES = 16 * 1024**2
+_NUM_COMPRESSORS = 2
 
 
 class EpisodeWriter:
@@ -46,9 +41,12 @@ class EpisodeWriter:
     Args:
         folder: folder of the bag; must not exist yet.
         metadata: what is known at the start; counts, label and stop are filled in by `close`.
+        formats: how images are stored; they are given to `write` raw in any case.
         queue_bytes: bytes that may wait for the disk.
         reserve_bytes: free disk space that is left alone; recording ends before it is touched,
             so that the bag can still be closed properly.
+        durable: `close` waits until the disk has everything, so that a power cut cannot harm a
+            closed episode.
     """
 
     def __init__(
@@ -56,14 +54,19 @@ class EpisodeWriter:
         folder: Path,
         metadata: EpisodeMetadata,
         *,
+        formats: ImageFormats | None = None,
         queue_bytes: int = QUEUE_BYTES,
         reserve_bytes: int = RESERVE_BYTES,
+        durable: bool = True,
     ) -> None:
         self.folder = folder
-        self._metadata = metadata
+        self._formats = formats or ImageFormats()
+        stored = {} if self._formats.is_raw else self._formats.to_mapping()
+        self._metadata = replace(metadata, image_formats=stored)
         self._queue_bytes = queue_bytes
         self._reserve_bytes = reserve_bytes
-        self._queue: deque[tuple[str, int, bytes]] = deque()
+        self._durable = durable
+        self._queue: deque[tuple[str, int, bytes | Future[bytes], int]] = deque()
         self._queued_bytes = 0
         self._changed = threading.Condition()
         self._counts: Counter[str] = Counter()
@@ -74,9 +77,9 @@ class EpisodeWriter:
         self._unchecked_bytes = 0
         self._ending = False
         self._error: str = ""
-        self._torn = False
-        self._writer: Writer | None = None
-        self._connections: Mapping[str, Connection] = {}
+        self._uncompressed = ""
+        self._bag: BagFile | None = None
+        self._compressors: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -92,12 +95,12 @@ class EpisodeWriter:
 
     @property
     def num_bytes(self) -> int:
-        """Message bytes handed to the disk so far."""
+        """Message bytes handed to the disk so far, as stored."""
         return self._num_bytes
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes waiting for the disk."""
+        """Bytes waiting for the disk, before compression."""
         return self._queued_bytes
 
     @property
@@ -112,29 +115,22 @@ class EpisodeWriter:
         return self._error
 
     def open(self) -> None:
-        """Create the bag with all topics of the contract and start the thread.
+        """Create the bag with all topics of the contract and start the threads.
 
         Raises:
             RecordingError: the folder exists, cannot be made, or the disk is full.
         """
-        writer = Writer(self._checked_folder(), version=9, storage_plugin=StoragePlugin.MCAP)
+        bag = BagFile(self._checked_folder(), self._formats.stored_topics())
+        bag.open()
         try:
-            writer.open()
-            self._connections = {
-                topic.name: writer.add_connection(
-                    topic.name,
-                    topic.ros_type,
-                    typestore=message_types(),
-                    offered_qos_profiles=[_offered_qos(topic)],
-                )
-                for topic in EPISODE_TOPICS.values()
-            }
-            write_sidecar(self.folder, self._metadata)
-        except (OSError, WriterError) as error:
-            writer.abort()
+            write_sidecar(self.folder, self._metadata, durable=self._durable)
+        except OSError as error:
+            bag.abort()
             raise RecordingError(f"cannot create the episode {self.folder}: {error}") from error
-        self._writer = writer
-        self._thread = threading.Thread(target=self._run, name="episode-writer")
+        self._bag = bag
+        if not self._formats.is_raw:
+            self._compressors = ThreadPoolExecutor(_NUM_COMPRESSORS, "episode-compressor")
+        self._thread = threading.Thread(target=self._run, args=(bag,), name="episode-writer")
         self._thread.start()
 
     def write(self, topic: str, data: bytes, log_time_ns: int) -> bool:
@@ -142,7 +138,7 @@ class EpisodeWriter:
 
         Args:
             topic: a topic of the contract.
-            data: the message's CDR bytes, with their encapsulation header.
+            data: the message's CDR bytes, with their encapsulation header; images raw.
             log_time_ns: ROS time in nanoseconds.
 
         Returns:
@@ -156,23 +152,27 @@ class EpisodeWriter:
                 f"{topic} is not a topic of an episode; expected one of:"
                 f" {', '.join(EPISODE_TOPICS)}"
             )
+        stored = self._formats.stored_topic(topic)
         with self._changed:
             if self._ending or self._error or self._queued_bytes + len(data) > self._queue_bytes:
-                self._drops[topic] += 1
+                self._drops[stored] += 1
                 return False
-            self._queue.append((topic, log_time_ns, data))
+            content: bytes | Future[bytes] = data
+            if stored != topic and self._compressors is not None:
+                content = self._compressors.submit(compress_cdr, topic, data, self._formats)
+            self._queue.append((stored, log_time_ns, content, len(data)))
             self._queued_bytes += len(data)
-            self._counts[topic] += 1
-            if log_time_ns < self._last_ns.get(topic, log_time_ns):
-                self._backwards[topic] += 1
-            self._last_ns[topic] = log_time_ns
+            self._counts[stored] += 1
+            if log_time_ns < self._last_ns.get(stored, log_time_ns):
+                self._backwards[stored] += 1
+            self._last_ns[stored] = log_time_ns
             self._changed.notify()
         return True
 
     def count_drop(self, topic: str, number: int = 1) -> None:
         """Count messages that were lost before they came here."""
         with self._changed:
-            self._drops[topic] += number
+            self._drops[self._formats.stored_topic(topic)] += number
 
     def close(self, label: str, reason: str, stop_ns: int) -> EpisodeMetadata:
         """Write what is queued, then finish the bag and its sidecar.
@@ -185,37 +185,38 @@ class EpisodeWriter:
                 everything; what was written stays.
         """
         check_label(label)
-        writer = self._end_thread()
-        if self._error:
-            reason = f"{reason}; {self._error}" if reason else self._error
+        bag = self._end_threads()
         self._metadata = self._metadata.closed(
             label=label,
-            reason=reason,
+            reason="; ".join(text for text in (reason, self._error, self._uncompressed) if text),
             stop_ns=stop_ns,
             counts=self._counts,
             drops=self._drops,
             backwards=self._backwards,
         )
         try:
-            write_sidecar(self.folder, self._metadata)
-            writer.set_custom_data(CUSTOM_DATA_KEY, metadata_to_json(self._metadata))
-            if self._torn:
-                writer.abort()
-            else:
-                writer.close()
+            # first the sidecar: should the end of the bag be torn, its label is still known
+            write_sidecar(self.folder, self._metadata, durable=self._durable)
+            bag.close({CUSTOM_DATA_KEY: metadata_to_json(self._metadata)}, durable=self._durable)
         except OSError as error:
-            writer.abort()
+            bag.abort()
             self._error = self._error or f"the disk did not take the episode's end: {error}"
         if self._error:
-            raise RecordingError(f"episode {self.folder} is not complete: {self._error}")
+            raise RecordingError(
+                f"episode {self.folder} is not complete: {self._error}. What was written before"
+                " is kept"
+            )
         return self._metadata
 
     def discard(self) -> None:
         """End the episode and delete its folder."""
         with self._changed:
+            for _, _, content, _ in self._queue:
+                if isinstance(content, Future):
+                    content.cancel()
             self._queue.clear()
             self._queued_bytes = 0
-        self._end_thread().abort()
+        self._end_threads().abort()
         shutil.rmtree(self.folder)
 
     def _checked_folder(self) -> Path:
@@ -241,64 +242,69 @@ class EpisodeWriter:
             f" {self._reserve_bytes / 1e6:.0f} MB are kept in reserve; free some space"
         )
 
-    def _end_thread(self) -> Writer:
-        if self._writer is None or self._thread is None:
+    def _end_threads(self) -> BagFile:
+        if self._bag is None or self._thread is None:
             raise RecordingError(f"episode {self.folder} is not open; call open() first")
         with self._changed:
             self._ending = True
             self._changed.notify()
         self._thread.join()
-        writer, self._writer, self._thread = self._writer, None, None
-        return writer
+        if self._compressors is not None:
+            self._compressors.shutdown()
+        bag, self._bag, self._thread, self._compressors = self._bag, None, None, None
+        return bag
 
-    def _run(self) -> None:
+    def _run(self, bag: BagFile) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._ending)
-                if not self._queue:
-                    return
-                topic, log_time_ns, data = self._queue.popleft()
-                self._queued_bytes -= len(data)
+                self._changed.wait_for(
+                    lambda: self._queue or self._ending, max(0.01, FLUSH_S - bag.pending_s)
+                )
+                item = self._queue.popleft() if self._queue else None
+                ended = self._ending and item is None
             try:
-                self._store(topic, log_time_ns, data)
+                if item is not None:
+                    self._store(bag, *item[:3])
+                if ended or bag.pending_s >= FLUSH_S:
+                    bag.flush()
             except OSError as error:
-                # the last chunk is torn: an index behind it would lie
-                self._torn = True
-                self._give_up(topic, f"writing failed: {error.strerror or error}")
+                self._give_up(bag, error)
+            if item is not None:
+                with self._changed:
+                    self._queued_bytes -= item[3]
+            if ended:
+                return
 
-    def _store(self, topic: str, log_time_ns: int, data: bytes) -> None:
-        if self._error:
-            self._give_up(topic, self._error)
+    def _store(
+        self, bag: BagFile, topic: str, log_time_ns: int, content: bytes | Future[bytes]
+    ) -> None:
+        try:
+            data = content.result() if isinstance(content, Future) else content
+        except RecordingError as error:
+            self._uncompressed = self._uncompressed or f"{topic}: {error}"
+            self._uncount(topic)
             return
-        self._unchecked_bytes += len(data)
+        if self._error or not self._has_room(len(data)):
+            self._uncount(topic)
+            return
+        bag.write(topic, log_time_ns, data)
+        self._num_bytes += len(data)
+
+    def _has_room(self, num_bytes: int) -> bool:
+        self._unchecked_bytes += num_bytes
         if self._unchecked_bytes >= _CHECK_DISK_EVERY_BYTES:
             self._unchecked_bytes = 0
             free_bytes = shutil.disk_usage(self.folder).free
             if free_bytes < self._reserve_bytes:
-                self._give_up(topic, self._disk_full(free_bytes))
-                return
-        assert self._writer is not None
-        self._writer.write(self._connections[topic], log_time_ns, data)
-        self._num_bytes += len(data)
+                self._error = self._disk_full(free_bytes)
+        return not self._error
 
-    def _give_up(self, topic: str, why: str) -> None:
+    def _give_up(self, bag: BagFile, error: OSError) -> None:
+        self._error = self._error or f"writing failed: {error.strerror or error}"
+        for topic, number in bag.take_lost().items():
+            self._uncount(topic, number)
+
+    def _uncount(self, topic: str, number: int = 1) -> None:
         with self._changed:
-            self._error = why
-            self._counts[topic] -= 1
-            self._drops[topic] += 1
-
-
-def _offered_qos(topic: EpisodeTopic) -> Qos:
-    latched = topic.role is TopicRole.STATIC
-    unlimited = QosTime(0x7FFFFFFF, 0xFFFFFFFF)
-    return Qos(
-        history=QosHistory.KEEP_LAST,
-        depth=100 if latched else 10,
-        reliability=QosReliability.RELIABLE,
-        durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        deadline=unlimited,
-        lifespan=unlimited,
-        liveliness=QosLiveliness.AUTOMATIC,
-        liveliness_lease_duration=unlimited,
-        avoid_ros_namespace_conventions=False,
-    )
+            self._counts[topic] -= number
+            self._drops[topic] += number
