@@ -107,8 +107,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width_in, H, W) to (N, width_out, ceil(H / stride), ceil(W / stride))."""
-        inner = x if self.expand is None else F.relu6(self.expand(x))
-        out: Tensor = self.project(F.relu6(self.depthwise(inner)))
+        inner = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        out: Tensor = self.project(F.relu6(self.depthwise(inner), inplace=True))
         return x + out if self.has_residual else out
 
 
@@ -136,7 +136,7 @@ class EfficientNetLite0Tower(PreTrainedModel):  # type: ignore[no-untyped-call] 
     def forward(self, pixel_values: Tensor, **kwargs: object) -> BaseModelOutput:
         """Features of normalised images (N, 3, S, S), S a multiple of 16."""
         x = pixel_values.contiguous(memory_format=torch.channels_last)
-        x = F.relu6(self.stem(x))
+        x = F.relu6(self.stem(x), inplace=True)
         fine = x
         for index, block in enumerate(self.blocks, start=1):
             x = block(x)
