@@ -129,18 +129,43 @@ def square_image(image: PromptImage, settings: ImageSettings) -> NDArray[np.uint
     is_depth = image.role == "depth"
     if settings.mode == "release":
         return _resize_as_released(profile.encode(pixels) if is_depth else pixels, settings)
+    fitted: Any = fit_pixels(pixels, settings)
     height, width, top, left = _placement(pixels.shape, settings)
-    rgb: NDArray[np.uint8]
-    if is_depth:
-        rgb = profile.encode(resize_nearest(pixels, height, width))
-    else:
-        rgb = _resize_color(pixels, height, width)
+    rgb: NDArray[np.uint8] = profile.encode(fitted) if is_depth else fitted
     if (height, width) == (settings.size, settings.size):
         return rgb
     canvas = np.empty((settings.size, settings.size, 3), np.uint8)
     canvas[...] = 0 if is_depth else settings.fill
     canvas[top : top + height, left : left + width] = rgb
     return canvas
+
+
+def fitted_size(height: int, width: int, settings: ImageSettings) -> tuple[int, int]:
+    """Height and width that `fit_pixels` gives an image of this size."""
+    fitted_height, fitted_width, _, _ = _placement((height, width), settings)
+    return fitted_height, fitted_width
+
+
+def fit_pixels(pixels: NDArray[Any], settings: ImageSettings) -> NDArray[Any]:
+    """Colour or raw depth at the size that it has inside the tower's square, without borders.
+
+    `square_image` of the result equals that of the pixels, so that it can be kept in their place.
+
+    Args:
+        pixels: rgb (H, W, 3) uint8, or depth (H, W) in millimetres; depth stays exact.
+
+    Raises:
+        ConfigurationError: mode ``release``, which encodes depth at full size.
+    """
+    if settings.mode == "release":
+        raise ConfigurationError(
+            "images of mode 'release' cannot be shrunk before depth is encoded; keep them at full"
+            " size, or use mode 'exact'"
+        )
+    height, width = fitted_size(pixels.shape[0], pixels.shape[1], settings)
+    if pixels.ndim == 2:
+        return resize_nearest(pixels, height, width)
+    return _resize_color(pixels, height, width)
 
 
 def resize_nearest(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:

@@ -1,0 +1,187 @@
+"""One rosbag2 MCAP directory: its topics, where its messages lie, and messages by position.
+
+Definitions come from the bag itself, so that nothing of ROS needs to be installed. The log time
+of a message is whatever its recorder chose; `stamp_ns` reads the header's.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from spatialbot_model.contracts.errors import RecordingError
+from spatialbot_model.data.mcap_file import Channel, Location, McapFile
+
+BAG_METADATA_NAME = "metadata.yaml"
+
+_CDR_LITTLE_ENDIAN = (1, 7, 9, 11)
+_IDL_SEPARATOR = "=" * 80 + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAt:
+    """One message of a bag: its log time and where it lies."""
+
+    log_ns: int
+    file: int
+    location: Location
+
+
+class BagReader:
+    """Messages of a bag by topic and by position.
+
+    May be copied to other processes, and used from several threads of one.
+
+    Args:
+        folder: the bag's directory.
+        files: its MCAP files, as `bag_files` lists them.
+    """
+
+    def __init__(self, folder: Path, files: tuple[str, ...]) -> None:
+        self.folder = folder
+        self._files = tuple(McapFile(folder / name) for name in files)
+
+    def locate(self, topics: Iterable[str]) -> "BagContents":
+        """Walk the bag once.
+
+        Args:
+            topics: whose messages are located; the others are only counted.
+
+        Raises:
+            RecordingError: a file is damaged or cut off.
+        """
+        wanted = set(topics)
+        channels: dict[str, Channel] = {}
+        counts: dict[str, int] = {}
+        found: dict[str, list[MessageAt]] = {topic: [] for topic in wanted}
+        for number, file in enumerate(self._files):
+            try:
+                for channel, log_ns, location in file.walk():
+                    channels.setdefault(channel.topic, channel)
+                    counts[channel.topic] = counts.get(channel.topic, 0) + 1
+                    if channel.topic in wanted:
+                        found[channel.topic].append(MessageAt(log_ns, number, location))
+            except OSError as error:
+                raise RecordingError(f"cannot read {file.path}: {error.strerror}") from error
+        return BagContents(channels, counts, found)
+
+    def read(self, file: int, location: Location) -> bytes:
+        """CDR bytes of one message.
+
+        Raises:
+            RecordingError: the bag changed since its messages were located.
+        """
+        return self._files[file].read(location)
+
+    def stamp_ns(self, at: MessageAt) -> int:
+        """Header stamp [ns] of a message whose first field is a std_msgs/Header."""
+        chunk, offset, length = at.location
+        head = self.read(at.file, Location(chunk, offset, min(length, 12)))
+        if len(head) < 12 or head[0] != 0 or head[1] not in _CDR_LITTLE_ENDIAN:
+            raise RecordingError(f"a message in {self.folder} is no little-endian CDR")
+        seconds, nanoseconds = struct.unpack_from("<iI", head, 4)
+        return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+    def message(self, channel: Channel, at: MessageAt) -> Any:
+        """One decoded message.
+
+        Raises:
+            RecordingError: it does not decode.
+        """
+        return decode_message(channel, self.read(at.file, at.location), self.folder)
+
+    def close(self) -> None:
+        """Give the files back; the next read opens them again."""
+        for file in self._files:
+            file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class BagContents:
+    """What `BagReader.locate` found.
+
+    Attributes:
+        channels: of every topic that has a message.
+        counts: messages of every such topic.
+        messages: of the topics asked for, in the order of the file.
+    """
+
+    channels: Mapping[str, Channel]
+    counts: Mapping[str, int]
+    messages: Mapping[str, list[MessageAt]]
+
+
+def bag_files(folder: Path) -> tuple[str, ...]:
+    """Names of the MCAP files of a bag, in order.
+
+    Raises:
+        RecordingError: no bag, one that was not closed, or one in another storage format.
+    """
+    path = folder / BAG_METADATA_NAME
+    try:
+        information = yaml.safe_load(path.read_bytes())["rosbag2_bagfile_information"]
+        storage = information["storage_identifier"]
+        compression = information.get("compression_mode") or ""
+        names = [str(name) for name in information["relative_file_paths"]]
+    except OSError as error:
+        raise RecordingError(
+            f"cannot read {path}: {error.strerror}. A bag that was not closed has none;"
+            " `spatialbot episodes repair` writes it"
+        ) from error
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise RecordingError(f"{path} is not the metadata of a rosbag2: {error!r}") from error
+    if storage != "mcap":
+        raise RecordingError(
+            f"{folder} is stored as {storage!r}, expected 'mcap'; convert it with"
+            " `ros2 bag convert`"
+        )
+    if compression.upper() not in ("", "NONE", "STORAGE"):
+        raise RecordingError(
+            f"{folder} is compressed by {compression.lower()}; expected compressed chunks or none."
+            " Convert it with `ros2 bag convert`"
+        )
+    if not names or any(Path(name).name != name for name in names):
+        raise RecordingError(f"{path} names the files {names}; expected names in its own folder")
+    return tuple(names)
+
+
+def decode_message(channel: Channel, data: bytes, folder: Path) -> Any:
+    """A message from its CDR bytes; arrays share memory with them.
+
+    Raises:
+        RecordingError: it does not decode.
+    """
+    if channel.message_encoding != "cdr":
+        raise RecordingError(
+            f"{channel.topic} in {folder} is encoded as {channel.message_encoding!r}, expected cdr"
+        )
+    try:
+        store = _types(channel.ros_type, channel.definition_format, channel.definition)
+        return store.deserialize_cdr(data, channel.ros_type)
+    except Exception as error:  # rosbags' generated decoders raise whatever breaks first
+        raise RecordingError(
+            f"a message of {channel.topic} in {folder} is no {channel.ros_type}: {error}"
+        ) from error
+
+
+@lru_cache(maxsize=128)
+def _types(ros_type: str, definition_format: str, definition: str) -> Typestore:
+    """Bags of one recorder share their definitions; parsing them takes longer than an index."""
+    store = get_typestore(Stores.EMPTY)
+    if definition_format == "ros2msg":
+        store.register(get_types_from_msg(definition, ros_type))
+        return store
+    if definition_format != "ros2idl":
+        raise RecordingError(f"its definition is {definition_format!r}, expected ros2msg")
+    parts = [definition]
+    if definition.startswith(f"{_IDL_SEPARATOR}IDL: "):
+        parts = [part.split("\n", 1)[1] for part in definition.split(_IDL_SEPARATOR)[1:]]
+    for part in parts:
+        store.register(get_types_from_idl(part))
+    return store
