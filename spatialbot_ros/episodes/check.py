@@ -1,12 +1,7 @@
 """Says whether an episode is complete and true to its contract."""
 
-import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from spatialbot_model.contracts.episode import (
     ACTION_TOPIC,
@@ -15,12 +10,19 @@ from spatialbot_model.contracts.episode import (
     DEPTH_TOPIC,
     EPISODE_TOPICS,
     EpisodeMetadata,
-    TopicRole,
 )
 from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import RecordingError
-from spatialbot_model.contracts.message_fields import image_of, stamp_ns_of
+from spatialbot_ros.episodes.bag_information import bag_information
+from spatialbot_ros.episodes.message_scan import MessageScan
+from spatialbot_ros.episodes.metadata_update import is_same_metadata
 from spatialbot_ros.episodes.reader import EpisodeReader
+
+MAX_GAP_S = 1.0
+"""Longest silence of a continuous topic that is no problem, in ROS time."""
+
+_MAX_UNPAIRED = 0.02
+_UNPAIRED_ENDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,11 @@ class EpisodeReport:
 
     Attributes:
         problems: one sentence each; empty when all is well.
-        counts: messages per topic as found in the bag.
+        counts: messages per topic of the contract as found in the bag.
         num_pairs: colour images whose aligned depth, of the same stamp, is there too.
         metadata: None when unreadable.
+        warnings: what a person may want to know; the episode is usable.
+        longest_gap_s: per continuous topic, the longest time between two messages.
     """
 
     folder: Path
@@ -39,6 +43,8 @@ class EpisodeReport:
     counts: dict[str, int]
     num_pairs: int
     metadata: EpisodeMetadata | None
+    warnings: tuple[str, ...] = ()
+    longest_gap_s: dict[str, float] | None = None
 
     @property
     def ok(self) -> bool:
@@ -46,85 +52,58 @@ class EpisodeReport:
         return not self.problems
 
 
-def check_episode(folder: Path) -> EpisodeReport:
+def check_episode(folder: Path, *, max_gap_s: float = MAX_GAP_S) -> EpisodeReport:
     """Read everything once and compare it with the contract; raises nothing.
 
     Checked: the sidecar and its copy in the bag, topics and their types, required messages,
-    every message decodes, stamps do not run backwards (images strictly forward), a message's
-    header stamp is its log time, known losses, and that the bins mean what the metadata says
-    and belong to frames that are in the bag.
+    every message and every image decodes, stamps do not run backwards (images strictly forward),
+    a message's header stamp is its log time, known losses, gaps in what comes all the time,
+    colour without depth, that all the continuous topics cover the same time, and that the bins
+    mean what the metadata says and belong to frames that are in the bag. A missing label is a
+    warning.
+
+    Args:
+        folder: of the episode.
+        max_gap_s: longest silence of a continuous topic [s of ROS time] that is no problem.
     """
     try:
         metadata = read_sidecar(folder)
         with EpisodeReader(folder) as reader:
-            scan = _Scan(reader)
+            scan = MessageScan(reader)
             scan.run()
+            stored_counts = {name: number for name, (_, number) in reader.stored_topics.items()}
+            problems = _metadata_problems(folder, metadata, stored_counts)
     except RecordingError as error:
         return EpisodeReport(folder, (str(error),), {}, 0, None)
-    problems = [*_metadata_problems(folder, metadata, scan.counts), *scan.problems]
+    problems += scan.problems
     problems += _topic_problems(scan)
+    problems += scan.coverage_problems(max_gap_s)
     problems += _action_problems(scan, metadata.spec.id)
+    num_colors, pairs = len(scan.frame_stamps[COLOR_TOPIC]), scan.pairs
+    warnings = [] if metadata.label != "unknown" else ["not labelled"]
+    unpaired = num_colors - len(pairs)
+    if unpaired > _UNPAIRED_ENDS + _MAX_UNPAIRED * num_colors:
+        text = f"{unpaired} of {num_colors} colour images have no depth of the same stamp"
+        problems.append(f"{DEPTH_TOPIC}: {text}")
     return EpisodeReport(
         folder=folder,
         problems=tuple(problems),
         counts=dict(scan.counts),
-        num_pairs=len(scan.frame_stamps[COLOR_TOPIC] & scan.frame_stamps[DEPTH_TOPIC]),
+        num_pairs=len(pairs),
         metadata=metadata,
+        warnings=tuple(warnings),
+        longest_gap_s=scan.longest_gap_s(),
     )
 
 
-class _Scan:
-    """One pass over all messages."""
-
-    def __init__(self, reader: EpisodeReader) -> None:
-        self._reader = reader
-        self.types = {name: ros_type for name, (ros_type, _) in reader.topics.items()}
-        self.counts: Counter[str] = Counter(dict.fromkeys(self.types, 0))
-        self.frame_stamps: dict[str, set[int]] = {COLOR_TOPIC: set(), DEPTH_TOPIC: set()}
-        self.actions: list[tuple[int, str, str]] = []
-        self._last_ns: dict[str, int] = {}
-        self._faults: Counter[tuple[str, str]] = Counter()
-
-    @property
-    def problems(self) -> list[str]:
-        return [f"{topic}: {what} ({n} messages)" for (topic, what), n in self._faults.items()]
-
-    def run(self) -> None:
-        for topic, stamp_ns, data in self._reader.raw():
-            self.counts[topic] += 1
-            if topic not in EPISODE_TOPICS:
-                continue
-            self._check_order(topic, stamp_ns)
-            try:
-                message = self._reader.decode(topic, self.types[topic], data)
-                self._check_message(topic, stamp_ns, message)
-            except RecordingError as error:
-                self._faults[topic, str(error)] += 1
-
-    def _check_order(self, topic: str, stamp_ns: int) -> None:
-        last_ns = self._last_ns.get(topic)
-        self._last_ns[topic] = stamp_ns
-        if stamp_ns == last_ns and EPISODE_TOPICS[topic].role is TopicRole.IMAGE:
-            self._faults[topic, "two images with one stamp"] += 1
-
-    def _check_message(self, topic: str, stamp_ns: int, message: Any) -> None:
-        if EPISODE_TOPICS[topic].has_header and stamp_ns_of(message.header.stamp) != stamp_ns:
-            self._faults[topic, "log time is not the header's stamp"] += 1
-        if topic in self.frame_stamps:
-            image_of(message)
-            self.frame_stamps[topic].add(stamp_ns)
-        elif topic == ACTION_TOPIC:
-            observed_ns = stamp_ns_of(message.observation_stamp)
-            self.actions.append((observed_ns, message.source, message.action_spec_id))
-
-
-def _metadata_problems(folder: Path, metadata: EpisodeMetadata, counts: Counter[str]) -> list[str]:
+def _metadata_problems(
+    folder: Path, metadata: EpisodeMetadata, counts: dict[str, int]
+) -> list[str]:
     problems = []
-    bag = yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))
-    custom = bag["rosbag2_bagfile_information"].get("custom_data") or {}
+    custom = bag_information(folder).get("custom_data") or {}
     if CUSTOM_DATA_KEY not in custom:
         problems.append(f"the bag's custom data lacks {CUSTOM_DATA_KEY!r}")
-    elif json.loads(custom[CUSTOM_DATA_KEY]) != json.loads(json.dumps(metadata.to_mapping())):
+    elif not is_same_metadata(custom[CUSTOM_DATA_KEY], metadata):
         problems.append("the sidecar differs from the metadata in the bag")
     if metadata.stop_ns is None:
         problems.append("the episode was not closed")
@@ -137,7 +116,7 @@ def _metadata_problems(folder: Path, metadata: EpisodeMetadata, counts: Counter[
     return problems
 
 
-def _topic_problems(scan: _Scan) -> list[str]:
+def _topic_problems(scan: MessageScan) -> list[str]:
     problems = []
     for topic in EPISODE_TOPICS.values():
         found = scan.types.get(topic.name)
@@ -150,15 +129,14 @@ def _topic_problems(scan: _Scan) -> list[str]:
     return problems
 
 
-def _action_problems(scan: _Scan, spec_id: str) -> list[str]:
+def _action_problems(scan: MessageScan, spec_id: str) -> list[str]:
     problems = []
     other_ids = {found for _, _, found in scan.actions} - {spec_id}
     if other_ids:
         problems.append(
             f"{ACTION_TOPIC}: action spec {', '.join(sorted(other_ids))}, metadata says {spec_id}"
         )
-    pairs = scan.frame_stamps[COLOR_TOPIC] & scan.frame_stamps[DEPTH_TOPIC]
-    lost = sum(source == "policy" and ns not in pairs for ns, source, _ in scan.actions)
+    lost = sum(source == "policy" and ns not in scan.pairs for ns, source, _ in scan.actions)
     if lost:
         problems.append(
             f"{ACTION_TOPIC}: {lost} actions were computed from a frame that is not in the bag"

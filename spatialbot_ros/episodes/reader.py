@@ -1,4 +1,9 @@
-"""Reads an episode: topics, messages, frames, paths and calibration as arrays."""
+"""Reads an episode: topics, messages, frames, paths and calibration as arrays.
+
+Compressed images are expanded here, and only here: whoever reads an episode meets
+sensor_msgs/Image on the topics of the contract, however the images are stored. `stored` gives
+what lies in the bag, for those who look at few of the messages or copy them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 
 from spatialbot_model.contracts.episode import (
     COLOR_INFO_TOPIC,
@@ -20,11 +25,14 @@ from spatialbot_model.contracts.episode import (
     STATIC_TF_TOPIC,
     EpisodeMetadata,
 )
+from spatialbot_model.contracts.episode_images import logical_topic
 from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.frame_tree import FrameTree
 from spatialbot_model.contracts.message_fields import image_of, intrinsics_of, transform_of
 from spatialbot_model.contracts.types import BASE_FRAME, CameraIntrinsics
+from spatialbot_ros.episodes.image_compression import IMAGE_TYPE, expand
+from spatialbot_ros.episodes.message_types import message_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +61,26 @@ class EpisodeReader:
         self.folder = folder
         self._reader: AnyReader | None = None
         self._metadata: EpisodeMetadata | None = None
+        self._types: dict[str, str] = {}
 
     def __enter__(self) -> "EpisodeReader":
         self._metadata = read_sidecar(self.folder)
+        if not (self.folder / "metadata.yaml").is_file():
+            raise RecordingError(
+                f"{self.folder} was not closed: it has no metadata.yaml. Either it is being"
+                f" recorded, or its recorder was killed; then `spatialbot episodes repair"
+                f" {self.folder}` recovers it"
+            )
         try:
             reader = AnyReader([self.folder])
             reader.open()
-        except (AnyReaderError, OSError) as error:
+        except Exception as error:  # rosbags meets damage with whatever breaks first
             raise RecordingError(
-                f"{self.folder} cannot be opened as a rosbag2: {error}. An episode that was not"
-                " closed has no metadata.yaml."
+                f"{self.folder} cannot be opened as a rosbag2: {error or type(error).__name__}."
+                f" `spatialbot episodes repair {self.folder}` recovers what can be read"
             ) from error
         self._reader = reader
+        self._types = {c.topic: c.msgtype for c in reader.connections}
         return self
 
     def __exit__(
@@ -84,27 +100,85 @@ class EpisodeReader:
         return self._metadata
 
     @property
-    def topics(self) -> dict[str, tuple[str, int]]:
-        """Topic name -> (ROS type, number of messages)."""
+    def stored_topics(self) -> dict[str, tuple[str, int]]:
+        """Topic name -> (ROS type, number of messages), as they lie in the bag."""
         return {c.topic: (c.msgtype, c.msgcount) for c in self._open_reader.connections}
 
-    def raw(self, *topics: str) -> Iterator[tuple[str, int, bytes]]:
-        """(topic, log time [ns], CDR bytes) in order of time; all topics when none is named."""
-        reader = self._open_reader
-        connections = [c for c in reader.connections if not topics or c.topic in topics]
-        if connections:
-            for connection, stamp_ns, data in reader.messages(connections):
-                yield connection.topic, stamp_ns, data
+    @property
+    def topics(self) -> dict[str, tuple[str, int]]:
+        """Topic name -> (ROS type, number of messages), with all images raw."""
+        topics = {}
+        for name, (ros_type, number) in self.stored_topics.items():
+            topic = logical_topic(name)
+            topics[topic] = (IMAGE_TYPE if topic != name else ros_type, number)
+        return topics
 
-    def messages(self, *topics: str) -> Iterator[tuple[str, int, Any]]:
-        """(topic, log time [ns], message) in order of time; all topics when none is named.
+    def stored(self, *topics: str) -> Iterator[tuple[str, int, bytes]]:
+        """(topic, log time [ns], CDR bytes) as they lie in the bag, in order of time.
+
+        Args:
+            topics: by their names in the contract or in the bag; none for all.
 
         Raises:
-            RecordingError: a message does not decode.
+            RecordingError: the bag is damaged.
         """
-        types = {c.topic: c.msgtype for c in self._open_reader.connections}
-        for topic, stamp_ns, data in self.raw(*topics):
-            yield topic, stamp_ns, self.decode(topic, types[topic], data)
+        reader = self._open_reader
+        connections = [
+            c
+            for c in reader.connections
+            if not topics or c.topic in topics or logical_topic(c.topic) in topics
+        ]
+        if not connections:
+            return
+        messages = reader.messages(connections)
+        while True:
+            try:
+                connection, stamp_ns, data = next(messages)
+            except StopIteration:
+                return
+            except Exception as error:  # rosbags meets damage with whatever breaks first
+                raise RecordingError(
+                    f"the bag of {self.folder} is damaged: {error or type(error).__name__}"
+                ) from error
+            yield connection.topic, stamp_ns, data
+
+    def raw(self, *topics: str) -> Iterator[tuple[str, int, bytes]]:
+        """(topic, log time [ns], CDR bytes) in order of time, with all images raw.
+
+        Args:
+            topics: by their names in the contract; none for all.
+
+        Raises:
+            RecordingError: the bag is damaged, or a compressed image does not decode.
+        """
+        for name, stamp_ns, data in self.stored(*topics):
+            topic = logical_topic(name)
+            if topic != name:
+                image = self.message(name, data)
+                data = bytes(message_types().serialize_cdr(image, IMAGE_TYPE))
+            yield topic, stamp_ns, data
+
+    def messages(self, *topics: str) -> Iterator[tuple[str, int, Any]]:
+        """(topic, log time [ns], message) in order of time, with all images raw.
+
+        Args:
+            topics: by their names in the contract; none for all.
+
+        Raises:
+            RecordingError: the bag is damaged, or a message does not decode.
+        """
+        for name, stamp_ns, data in self.stored(*topics):
+            yield logical_topic(name), stamp_ns, self.message(name, data)
+
+    def message(self, stored_topic: str, data: bytes) -> Any:
+        """The message of the contract from what `stored` gave.
+
+        Raises:
+            RecordingError: it does not decode.
+        """
+        message = self.decode(stored_topic, self._types[stored_topic], data)
+        topic = logical_topic(stored_topic)
+        return message if topic == stored_topic else expand(topic, message)
 
     def decode(self, topic: str, ros_type: str, data: bytes) -> Any:
         """One message from its CDR bytes.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from spatialbot_model.contracts.episode import EPISODE_TOPICS, TopicRole
+from spatialbot_model.contracts.episode_images import logical_topic
 from spatialbot_model.contracts.errors import MissingDependencyError
 from spatialbot_ros.episodes.overview import draw_overview
 from spatialbot_ros.episodes.reader import EpisodeReader
@@ -46,7 +47,6 @@ def write_rrd(reader: EpisodeReader, path: Path) -> None:
         raise MissingDependencyError(
             "the recording needs rerun; install it with `pip install 'spatialbot_ros[viewer]'`"
         ) from error
-    types = {name: ros_type for name, (ros_type, _) in reader.topics.items()}
     view = RerunView()
     view.save(path)
     try:
@@ -54,8 +54,9 @@ def write_rrd(reader: EpisodeReader, path: Path) -> None:
         static = [t.name for t in EPISODE_TOPICS.values() if t.role is TopicRole.STATIC]
         for topic, stamp_ns, message in reader.messages(*static):
             view.log(topic, stamp_ns, message)
-        for topic, stamp_ns, data in reader.raw():
+        for name, stamp_ns, data in reader.stored():
+            topic = logical_topic(name)
             if topic in EPISODE_TOPICS and topic not in static and view.wants(topic, stamp_ns):
-                view.log(topic, stamp_ns, reader.decode(topic, types[topic], data))
+                view.log(topic, stamp_ns, reader.message(name, data))
     finally:
         view.close()
