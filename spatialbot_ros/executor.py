@@ -4,6 +4,10 @@ Its owner feeds it measured states (`step`), actions (`apply`) and people's wish
 `resume`, ...), and does what the returned `ArmCommand` says. All timing is on the robot's
 own clock, so a loaded machine makes a run longer, not different.
 
+Actions of a person (source ``teleop``) override all others: while they come and for a hold-off
+time after the last, the state is TELEOP and other actions are refused, without disturbing the
+arm. Afterwards the target starts again from the measured pose.
+
 Two latches stand above the motion states and only people release them: stop (released by
 `resume`) and fault (released by `recovered`, which leaves the stop latch set).
 """
@@ -12,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialbot_ros.executor_types import ArmCommand, ExecutorConfig, Outcome, State
+from spatialbot_ros.intervention import Intervention
 from spatialbot_ros.ports import ArmMode, ArmState
 from spatialbot_ros.reference import TargetReference, pose_error
 from spatialbot_ros.safety import SafetyEnvelope
-from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
+from spatialbot_ros.safety_records import TELEOP, ActionRequest, SafetyRecord, Severity
 
 _INTERRUPTION_S = 0.5
 
@@ -27,6 +32,7 @@ class Executor:
         self._config = config
         self._envelope = envelope
         self._reference = TargetReference(config.response_lag_s)
+        self._intervention = Intervention(config.teleop_hold_off_s)
         self._motion = State.DISCONNECTED
         self._stopped = False
         self._faulted = False
@@ -54,7 +60,9 @@ class Executor:
             return State.DISCONNECTED
         if self._faulted:
             return State.FAULT
-        return State.STOPPED if self._stopped else self._motion
+        if self._stopped:
+            return State.STOPPED
+        return State.TELEOP if self._intervention.active else self._motion
 
     @property
     def measured(self) -> ArmState | None:
@@ -90,6 +98,7 @@ class Executor:
 
     def disconnected(self, reason: str) -> None:
         """The arm does not answer; nothing moves until `connected`."""
+        self._end_intervention("the robot does not answer")
         self._motion = State.DISCONNECTED
         self._resync = True
         self.detail = reason
@@ -98,11 +107,14 @@ class Executor:
         """Judge and integrate one action; `now_ns` is ROS time.
 
         Its sequence number counts as handled whatever the outcome. A refused action brings
-        the arm to rest and drops what was left of earlier ones.
+        the arm to rest and drops what was left of earlier ones, except that one which a person
+        overrides changes nothing.
         """
-        self.last_sequence = request.sequence
+        if request.source != TELEOP:
+            # a policy waits for this number and must not find a person's instead
+            self.last_sequence = request.sequence
         measured = self._measured
-        if measured is None or self.state not in (State.IDLE, State.RUNNING, State.HOLD):
+        if measured is None or self.state not in _FOLLOWING:
             self._envelope.note_sequence(request)
             record = SafetyRecord(
                 "not_ready",
@@ -113,7 +125,18 @@ class Executor:
             )
             self.num_safety_events += 1
             return (record,)
+        if request.source == TELEOP:
+            begun = self._intervention.prolong(measured.robot_time_s, request.sequence)
+            return begun + self._follow(request, measured, now_ns)
+        if self._intervention.active:
+            self._envelope.note_sequence(request)
+            self.num_safety_events += 1
+            return (self._intervention.refusal(request),)
+        return self._follow(request, measured, now_ns)
 
+    def _follow(
+        self, request: ActionRequest, measured: ArmState, now_ns: int
+    ) -> tuple[SafetyRecord, ...]:
         T_target = self.T_base_target
         if self._resync:
             T_target = self._envelope.resync(measured.T_base_ee)
@@ -133,11 +156,12 @@ class Executor:
             self._wish_gripper(request.gripper_closed)
         self._last_action_s = measured.robot_time_s
         self._motion = State.RUNNING
-        self.detail = "follows actions"
+        detail = "follows actions"
         if records:
-            self.detail = f"action {request.sequence}: " + ", ".join(
+            detail = f"action {request.sequence}: " + ", ".join(
                 f"{r.name} ({r.severity.name.lower()})" for r in records
             )
+        self.detail = self._mark(detail)
         return records
 
     def step(self, measured: ArmState) -> ArmCommand:
@@ -146,13 +170,17 @@ class Executor:
         self._last_step_s = measured.robot_time_s
         self._measured = measured
         self._watch_mode(measured)
-        if self.state is State.RUNNING:
+        if self._motion is State.RUNNING:
             idle_s = measured.robot_time_s - self._last_action_s
             if self._gap_ends(idle_s, measured):
                 self._hold(f"no action for {idle_s:.2f} s of robot time")
+        if self._intervention.is_over(measured.robot_time_s):
+            self._end_intervention("the person has let go")
+            self._resync = True
+            self._hold("the intervention has ended")
 
         wish, self._gripper_wish = self._gripper_wish, None
-        if self.state is not State.RUNNING:
+        if self._motion is not State.RUNNING:
             stop, self._stop_pending = self._stop_pending, False
             return ArmCommand(stop=stop, gripper_closed=wish, records=self._drain())
         # a late caller must not make the reference leap: the motion only takes longer
@@ -165,6 +193,7 @@ class Executor:
     def stop(self, reason: str) -> Outcome:
         """Latch the stop; allowed in every state."""
         already = self._stopped
+        self._end_intervention("stopped")
         self._stopped = True
         self._resync = True
         self._stop_pending = True
@@ -196,6 +225,7 @@ class Executor:
         self._drop_gripper_wish()
         if self._faulted:
             return
+        self._end_intervention("the robot stopped itself")
         self._faulted = True
         self._stopped = True
         self._stop_pending = True
@@ -231,11 +261,12 @@ class Executor:
         return Outcome(True, self.detail)
 
     def begin_homing(self) -> Outcome:
-        """Enter HOMING; from IDLE, RUNNING and HOLD only."""
+        """Enter HOMING; from IDLE, RUNNING, HOLD and TELEOP only."""
         if self.state is State.HOMING:
             return Outcome(False, "already moving home")
-        if self.state not in (State.IDLE, State.RUNNING, State.HOLD):
+        if self.state not in _FOLLOWING:
             return Outcome(False, f"cannot move home in state {self.state.value!r}: {self.detail}")
+        self._end_intervention("moves home")
         self._motion = State.HOMING
         self._resync = True
         self._wish_gripper(False)
@@ -310,13 +341,20 @@ class Executor:
         if self._motion is State.RUNNING:
             self._stop_pending = True
         self._motion = State.HOLD
-        self.detail = reason
+        self.detail = self._mark(reason)
+
+    def _end_intervention(self, reason: str) -> None:
+        self._records.extend(self._intervention.end(reason))
+
+    def _mark(self, detail: str) -> str:
+        return f"intervention: {detail}" if self._intervention.active else detail
 
     def _watch_mode(self, measured: ArmState) -> None:
         if measured.mode in _FAULT_MODES:
             self.fault(_describe(measured))
 
 
+_FOLLOWING = (State.IDLE, State.RUNNING, State.HOLD, State.TELEOP)
 _FAULT_MODES = (ArmMode.REFLEX, ArmMode.USER_STOPPED)
 
 

@@ -16,6 +16,7 @@ class State(Enum):
     IDLE = "idle"
     RUNNING = "running"
     HOLD = "hold"
+    TELEOP = "teleop"
     STOPPED = "stopped"
     FAULT = "fault"
     HOMING = "homing"
@@ -34,6 +35,7 @@ class ExecutorConfig:
         settled_m, settled_rad: what may be left.
         feedback_gain_1_s: speed per error of the feedback.
         response_lag_s: how late the arm answers a velocity command.
+        teleop_hold_off_s: how long after a person's last action the policy is still refused.
         stretch: the reference takes this many control periods to the target, so that an
             action that comes a little late finds it still moving.
 
@@ -49,6 +51,7 @@ class ExecutorConfig:
     settled_rad: float = 0.004
     feedback_gain_1_s: float = 8.0
     response_lag_s: float = 0.065
+    teleop_hold_off_s: float = 1.0
     stretch: float = 1.1
 
     def __post_init__(self) -> None:
@@ -60,6 +63,12 @@ class ExecutorConfig:
         if self.gap_periods < 1.0:
             raise ConfigurationError(
                 f"gap_periods is {self.gap_periods}; expected at least 1 control period"
+            )
+        if not self.teleop_hold_off_s >= 2.0 * self.action_period_s:
+            raise ConfigurationError(
+                f"teleop_hold_off_s is {self.teleop_hold_off_s} s; expected at least two control"
+                f" periods ({2.0 * self.action_period_s} s), or the policy would act between a"
+                " person's actions"
             )
 
     @property

@@ -9,9 +9,14 @@ from numpy.typing import NDArray
 from spatialbot_model.contracts.action_codec import DeltaAction
 
 
+TELEOP = "teleop"
+"""Source of the actions of a person; they override everybody else's."""
+
+
 class Severity(IntEnum):
     """Values of ``SafetyEvent.severity``."""
 
+    NOTE = 0
     CLAMPED = 1
     REFUSED = 2
     FAULT = 3

@@ -7,6 +7,9 @@ model behind a server, or the classical baseline. A policy is used from one thre
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.types import Observation, PolicyStep
@@ -77,3 +80,17 @@ def resumes_from_frames(policy: Policy) -> bool:
     up its own motions.
     """
     return bool(getattr(policy, "resumes_from_frames", False))
+
+
+def relocate(policy: Policy, tool_position_m: NDArray[np.float64]) -> None:
+    """Tell a policy where the tool is after a person has moved it during an instruction.
+
+    Calls a method `relocate` of policies that add up their own motions; all others look at the
+    frames anyway.
+
+    Args:
+        tool_position_m: (3,) measured tool centre point in the base frame.
+    """
+    method = getattr(policy, "relocate", None)
+    if method is not None:
+        method(tool_position_m)

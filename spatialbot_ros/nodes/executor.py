@@ -2,7 +2,8 @@
 
 Subscribes `/spatialbot/action`; publishes `/joint_states`, `/spatialbot/{ee_pose, gripper,
 executor_state, safety_event}` and diagnostics; serves `/spatialbot/{stop, resume, recover,
-home}`. ``executor_state.last_sequence`` acknowledges an action: it was integrated or refused.
+home}`. ``executor_state.last_sequence`` acknowledges a policy's action: it was integrated or refused.
+Actions with source ``teleop`` override those of the policy (docs/teleoperation.md).
 """
 
 import sys
@@ -65,6 +66,12 @@ class ExecutorParameters:
     gap_periods: float = parameter(
         3.0, "control periods without an action until the arm holds", low=1.0, high=50.0
     )
+    teleop_hold_off_s: float = parameter(
+        1.0,
+        "robot seconds after a person's last action until the policy is followed again",
+        low=0.2,
+        high=60.0,
+    )
     feedback_gain: float = parameter(8.0, "feedback on the target [1/s]", low=0.5, high=20.0)
     response_lag_s: float = parameter(
         0.065, "how late the arm answers a velocity command [s]", low=0.0, high=0.3
@@ -98,6 +105,7 @@ class ExecutorNode(Node):
             action_rate_hz=spec.rate_hz,
             command_period_s=1.0 / p.command_rate_hz,
             gap_periods=p.gap_periods,
+            teleop_hold_off_s=p.teleop_hold_off_s,
             feedback_gain_1_s=p.feedback_gain,
             response_lag_s=p.response_lag_s,
         )
@@ -192,7 +200,8 @@ class ExecutorNode(Node):
         stamp_ns = self.now_ns()
         for record in records:
             self._publish(self._events, record_to_msg(record, stamp_ns))
-            if record.severity is not Severity.CLAMPED:
+            # the beginning and the end of an intervention say what a line per action would
+            if record.severity is not Severity.CLAMPED and record.name != "overridden":
                 self._log(f"{record.name} ({record.source} {record.sequence}): {record.detail}")
 
     def on_disconnected(self, reason: str) -> None:

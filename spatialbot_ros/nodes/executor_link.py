@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -13,6 +15,7 @@ from std_srvs.srv import Trigger
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.errors import RobotError, StaleDataError
+from spatialbot_ros.executor_types import State
 from spatialbot_ros.nodes.conversions import ns_to_stamp
 
 _POLL_S = 0.02
@@ -40,6 +43,20 @@ class ExecutorLink:
             DeltaActionMsg, "/spatialbot/action", QoSProfile(depth=10)
         )
         self._home = node.create_client(Trigger, "/spatialbot/home", callback_group=group)
+
+    @property
+    def overridden(self) -> bool:
+        """Whether a person has the arm; actions of others are refused meanwhile."""
+        state = self._state
+        return state is not None and state.state == State.TELEOP.value
+
+    @property
+    def tool_position_m(self) -> NDArray[np.float64]:
+        """(3,) newest measured position of the tool centre point in the base frame."""
+        if self._state is None:
+            raise StaleDataError("the executor has not told its state yet; is it running?")
+        p = self._state.measured.position
+        return np.array([p.x, p.y, p.z])
 
     def begin(self, check: Callable[[], None]) -> None:
         """Wait until the executor can move; counting goes on from its sequence.

@@ -22,6 +22,7 @@ from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
 from spatialbot_ros.nodes.parameters import declare, parameter
 from spatialbot_ros.nodes.runtime import run_node
+from spatialbot_ros.safety_records import TELEOP
 from spatialbot_sim.lab import Lab, LabOptions
 from spatialbot_sim.tasks import TASKS
 
@@ -154,6 +155,10 @@ class SimulationNode(Node):
         return message
 
     def _on_action(self, message: DeltaAction) -> None:
+        if message.source == TELEOP:
+            # a person lives in wall time: simulated time waits for nobody meanwhile
+            self._lab.gate.clear()
+            return
         self._lab.gate.on_action(stamp_to_ns(message.observation_stamp), time.monotonic())
 
     def _on_reset(

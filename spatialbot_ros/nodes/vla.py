@@ -4,13 +4,14 @@
 in simulation), always on the newest synchronised colour-depth pair. Every answer, a model's or
 the classical policy's, passes the same parser; what does not parse moves nothing. The loop runs
 in the goal's own thread, so inference never blocks a callback, and it waits for the executor to
-have taken one action before it emits the next.
+have taken one action before it emits the next. While a person has the arm the policy is not asked;
+its history goes on, and so does the instruction when the person has let go.
 """
 
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import rclpy
@@ -32,6 +33,7 @@ from spatialbot_model.contracts.errors import (
     SpatialBotError,
 )
 from spatialbot_model.contracts.types import Observation, PolicyStep
+from spatialbot_model.policies.base import relocate
 from spatialbot_model.policies.registry import make_policy
 from spatialbot_ros.configuration import load_action_spec
 from spatialbot_ros.nodes.executor_link import ExecutorLink
@@ -131,6 +133,12 @@ class VlaNode(Node):
                 check()
                 self._closing.wait(_POLL_S)
             self._executor_link.wait_taken(check)
+            if self._executor_link.overridden:
+                self._wait_for_person(instruction, check)
+                # a stop ends an intervention as well
+                self._executor_link.wait_taken(check)
+                answered_s = time.monotonic()
+                next_ns = self._now_ns()
             observation = self._observations.next(instruction, check)
             answer, latencies_ms = self._ask_policy(observation)
             # steps keep to the schedule; a late one moves it, nothing is made up for in a burst
@@ -178,6 +186,21 @@ class VlaNode(Node):
                 return
             result.num_steps += 1
         raise GoalEndedError(f"not finished after {max_steps} steps")
+
+    def _wait_for_person(self, instruction: str, check: Callable[[], None]) -> None:
+        """Let a person work; frames keep coming into the history, steps are not counted."""
+        self.get_logger().info("a person has taken over; the policy waits")
+        period_ns = round(1e9 / self._spec.rate_hz)
+        next_ns = self._now_ns()
+        while self._executor_link.overridden:
+            check()
+            if self._now_ns() < next_ns:
+                self._closing.wait(_POLL_S)
+                continue
+            self._observations.next(instruction, check)
+            next_ns = self._now_ns() + period_ns
+        relocate(self._policy, self._executor_link.tool_position_m)
+        self.get_logger().info("the person has let go; the policy goes on")
 
     def _ask_policy(self, observation: Observation) -> tuple[PolicyStep | None, dict[str, float]]:
         """The policy's answer, None while it has none, and the latencies around it [ms]."""

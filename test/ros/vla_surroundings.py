@@ -74,6 +74,7 @@ class Surroundings:
         self.steps: list[PolicyStepMsg] = []
         self.state = ExecutorState.IDLE
         self.acknowledge = True
+        self.measured_x_m = 0.0
         self.publish_images = True
         self._sequence = 0
         color, depth = "/camera/camera/color", "/camera/camera/aligned_depth_to_color"
@@ -104,6 +105,7 @@ class Surroundings:
 
     def _tick(self) -> None:
         state = ExecutorState(state=self.state, last_sequence=self._sequence, detail="as set")
+        state.measured.position.x = self.measured_x_m
         self._state.publish(state)
         if not self.publish_images:
             return

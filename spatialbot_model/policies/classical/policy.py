@@ -95,6 +95,11 @@ class ClassicalPolicy:
             format_action_text(action), observation.newest.stamp_ns, stage=command.stage
         )
 
+    def relocate(self, tool_position_m: Point) -> None:
+        """Go on from where a person has left the tool (3,) [m]; the plan stays."""
+        self._position_m = np.asarray(tool_position_m, dtype=np.float64).copy()
+        self._last_step_m = 0.0
+
     def close(self) -> None:
         """See `Policy.close`."""
         self._plan = None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 import rclpy
@@ -18,6 +19,8 @@ from spatialbot_msgs.msg import DeltaAction, TaskStatus
 from spatialbot_msgs.srv import ResetSimulation
 
 from spatialbot_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
+from spatialbot_ros.nodes.simulation import SimulationNode
+from spatialbot_sim.pacing import PolicyLagGate
 from spatialbot_sim.tasks import sample_scene
 
 DOMAIN_ID = os.environ.get("ROS_DOMAIN_ID", "33")
@@ -150,6 +153,16 @@ def test_time_goes_on_when_the_policy_falls_silent(listener: Listener) -> None:
     listener.actions.publish(DeltaAction(observation_stamp=ns_to_stamp(stamp_ns)))
     # out of patience, time goes on far beyond what the observation allowed
     listener.spin_until(lambda: listener.clocks_ns[-1] > stamp_ns + 2_000 * NS_PER_TICK)
+
+
+def test_time_waits_for_a_policy_but_not_for_a_person() -> None:
+    gate = PolicyLagGate(max_lag_s=0.2)
+    node = SimpleNamespace(_lab=SimpleNamespace(gate=gate))
+    stamp_ns, far_ns = 10**9, 10 * 10**9
+    for source in ("policy", "teleop", "policy"):
+        message = DeltaAction(source=source, observation_stamp=ns_to_stamp(stamp_ns))
+        SimulationNode._on_action(node, message)  # type: ignore[arg-type]
+        assert gate.may_advance(far_ns, time.monotonic()) == (source == "teleop")
 
 
 @pytest.mark.parametrize(

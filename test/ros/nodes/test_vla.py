@@ -221,3 +221,46 @@ def test_steps_carry_the_latency_of_each_stage(start: Start) -> None:
     assert list(latencies_ms) == ["capture", "receive", "policy", "encode", "prefill"]
     assert latencies_ms["encode"] == 12.5 and latencies_ms["receive"] > 0.0
     assert tuple(step.action_probabilities) == probabilities
+
+
+def test_while_a_person_has_the_arm_the_policy_waits_and_then_goes_on(start: Start) -> None:
+    lab = start([text_of(0.003)] * 3 + [FINISHED_TEXT], executor_timeout_s=1.0)
+    places: list[float] = []
+    lab.policy.relocate = lambda at_m: places.append(at_m[0])  # type: ignore[attr-defined]
+    policy_step = lab.policy.step  # type: ignore[attr-defined]
+
+    def take_over_once(observation: Observation) -> PolicyStep:
+        answer = policy_step(observation)
+        if len(lab.policy.observations) == 2:  # type: ignore[attr-defined]
+            lab.state = "teleop"
+        return answer
+
+    lab.policy.step = take_over_once  # type: ignore[attr-defined]
+    handle = lab.send()
+    result = handle.get_result_async()
+    wait_for(lambda: len(lab.actions) == 2)
+    # longer than any time-out of the node
+    since_ns = lab.node.get_clock().now().nanoseconds
+    wait_for(lambda: lab.node.get_clock().now().nanoseconds > since_ns + 1.5e9)
+    assert len(lab.actions) == 2 and not result.done()
+    lab.measured_x_m = 0.42
+    lab.state = ExecutorState.HOLD
+    ended = wait(result).result
+    assert ended.finished and ended.num_steps == 3
+    assert places == [pytest.approx(0.42)]
+    seen = lab.policy.observations[2].frames  # type: ignore[attr-defined]
+    # the history is of the time since, not of the time before
+    assert len(seen) == 4 and seen[3].stamp_ns > since_ns
+    assert [message.sequence for message in lab.actions] == [1, 2, 3]
+
+
+def test_a_stop_during_an_intervention_ends_the_instruction(start: Start) -> None:
+    lab = start([text_of(0.003)] * 5)
+    lab.state = "teleop"
+    result = lab.send().get_result_async()
+    since_ns = lab.node.get_clock().now().nanoseconds
+    wait_for(lambda: lab.node.get_clock().now().nanoseconds > since_ns + 0.3e9)
+    assert not result.done()
+    lab.state = ExecutorState.STOPPED
+    assert "the executor is stopped" in wait(result).result.reason
+    assert lab.actions == []
