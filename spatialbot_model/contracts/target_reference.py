@@ -77,9 +77,10 @@ class TargetReference:
 
     def feedback_error(self, T_base_measured: NDArray[np.float64]) -> NDArray[np.float64]:
         """Delayed reference minus measured pose: (6,) [m] and [rad], base frame."""
-        return np.concatenate(pose_error(self._delayed(), T_base_measured))
+        return np.concatenate(pose_error(self.delayed(), T_base_measured))
 
-    def _delayed(self) -> NDArray[np.float64]:
+    def delayed(self) -> NDArray[np.float64]:
+        """(4, 4) where the reference was `response_lag_s` ago: where the arm should be now."""
         wanted_s = self._time_s - self._response_lag_s
         (early_s, T_early), (late_s, T_late) = (
             self._trail[0],

@@ -1,0 +1,296 @@
+"""The tabletop in this process: no sockets, no ROS, many times faster than real time.
+
+World, cameras and noise are the lab's; an action moves the target pose by the arithmetic of the
+executor, and the arm goes there by the executor's reference. What is left out is the transport:
+libfranka's protocol, librealsense and ROS. One step is one control period of robot time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.action_codec import DeltaAction
+from spatialbot_model.contracts.action_spec import ActionSpec
+from spatialbot_model.contracts.cell import Cell
+from spatialbot_model.contracts.errors import (
+    ActionSpecMismatchError,
+    ConfigurationError,
+    SimulationError,
+)
+from spatialbot_model.contracts.history import FrameHistory
+from spatialbot_model.contracts.target_reference import TargetReference
+from spatialbot_model.contracts.target_step import StepLimits, advance_target
+from spatialbot_model.contracts.types import Observation, RgbdFrame
+from spatialbot_sim.alignment import DepthAlignment
+from spatialbot_sim.arm_drive import ArmDrive
+from spatialbot_sim.camera import SensorRenderer
+from spatialbot_sim.ik import ArmIk, hand_to_tcp
+from spatialbot_sim.judge import Verdict, judge
+from spatialbot_sim.lab import START_NS
+from spatialbot_sim.privileged import PrivilegedState, ThingTracker, linear_velocity_m_s
+from spatialbot_sim.stereo_noise import StereoNoise, to_millimetres
+from spatialbot_sim.tasks import Scene
+from spatialbot_sim.world import ROBOT_PREFIX, World, build_world, settle
+
+HAND_BODY = f"{ROBOT_PREFIX}hand"
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EnvOptions:
+    """How the environment runs.
+
+    Attributes:
+        max_step_translation_m, max_step_rotation_rad, max_lead_m, max_lead_rad: the bounds of
+            the robot's safety envelope on steps and on the lead of the target.
+        max_speed_m_s, max_speed_rad_s: a way that would need more takes longer.
+        stretch: the reference takes this many control periods to the target.
+        response_lag_s: how late the arm answers.
+        command_period_s: how often joint targets are computed.
+        timestep_s: of the physics; a whole share of the command period.
+        depth_noise: False gives exact depth.
+        render: False leaves out the images, for experiments on motion; `step` then answers
+            with images of zeros.
+    """
+
+    max_step_translation_m: float = 0.035
+    max_step_rotation_rad: float = 0.18
+    max_lead_m: float = 0.08
+    max_lead_rad: float = 0.35
+    max_speed_m_s: float = 0.35
+    max_speed_rad_s: float = 1.8
+    stretch: float = 1.1
+    response_lag_s: float = 0.065
+    command_period_s: float = 0.02
+    timestep_s: float = 0.002
+    depth_noise: bool = True
+    render: bool = True
+
+    def __post_init__(self) -> None:
+        ticks = self.command_period_s / self.timestep_s
+        if not (0.0 < self.timestep_s <= 0.002 and abs(ticks - round(ticks)) < 1e-9):
+            raise ConfigurationError(
+                f"timestep is {self.timestep_s} s; expected at most 0.002 s and a whole share of"
+                f" the command period of {self.command_period_s} s"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Proprioception:
+    """What the robot measures about itself.
+
+    Attributes:
+        q_rad, dq_rad_s: (7,) joints.
+        finger_m: (2,) position of each finger.
+        T_base_ee: (4, 4) tool centre point.
+        T_base_target: (4, 4) integrated target.
+        gripper_width_m: opening between the fingers.
+        gripper_closed: what the gripper was last asked to do.
+    """
+
+    q_rad: NDArray[np.float64]
+    dq_rad_s: NDArray[np.float64]
+    finger_m: NDArray[np.float64]
+    T_base_ee: NDArray[np.float64]
+    T_base_target: NDArray[np.float64]
+    gripper_width_m: float
+    gripper_closed: bool
+
+
+class TabletopEnv:
+    """See the module docstring. All methods belong to one thread, which owns OpenGL.
+
+    Args:
+        cell: where things stand.
+        spec: what the bins of actions mean; its rate is the rate of steps.
+    """
+
+    def __init__(self, cell: Cell, spec: ActionSpec, options: EnvOptions | None = None) -> None:
+        self._cell, self._spec = cell, spec
+        self._options = options = options or EnvOptions()
+        commands = 1.0 / (spec.rate_hz * options.command_period_s)
+        if abs(commands - round(commands)) > 1e-9:
+            raise ConfigurationError(
+                f"a control period of {1.0 / spec.rate_hz} s is no multiple of the command period"
+                f" of {options.command_period_s} s"
+            )
+        self._num_commands = round(commands)
+        self._num_ticks = round(options.command_period_s / options.timestep_s)
+        self._limits = StepLimits(
+            max_step_translation_m=options.max_step_translation_m,
+            max_step_rotation_rad=options.max_step_rotation_rad,
+            max_lead_m=options.max_lead_m,
+            max_lead_rad=options.max_lead_rad,
+            workspace_min_m=cell.workspace_min_m,
+            workspace_max_m=cell.workspace_max_m,
+        )
+        self._renderer = SensorRenderer(cell.camera)
+        self._alignment: DepthAlignment | None = None
+        self._noise: StereoNoise | None = None
+        self._ik = ArmIk()
+        self._history = FrameHistory()
+        self._reference = TargetReference(options.response_lag_s)
+        self._q_rad = cell.home_joints_rad
+        self._gripper_closed = False
+        self._num_steps = 0
+        self._frame_number = 0
+        self._world: World | None = None
+        self._drive: ArmDrive | None = None
+        self._things: ThingTracker | None = None
+        self._hand_body = -1
+        self.on_command: Callable[[float], None] = lambda time_s: None
+        """Called after every command period with the time since the reset [s]."""
+
+    @property
+    def stamp_ns(self) -> int:
+        """Simulation time; starts again at every reset."""
+        return START_NS + round(self._num_steps * _NS_PER_S / self._spec.rate_hz)
+
+    @property
+    def world(self) -> World:
+        """The world that is simulated now."""
+        if self._world is None:
+            raise SimulationError("no scene is laid; call reset(scene) first")
+        return self._world
+
+    def reset(self, scene: Scene) -> Observation:
+        """Lay a scene, the arm at home with open hand, and look at it.
+
+        Raises:
+            SimulationError: the world cannot be built.
+            MissingDependencyError: there is no off-screen OpenGL.
+        """
+        world = build_world(scene, self._cell)
+        settle(world)
+        world.model.opt.timestep = self._options.timestep_s
+        self._world = world
+        self._drive = ArmDrive(world)
+        self._things = ThingTracker(world)
+        self._hand_body = int(world.model.body(HAND_BODY).id)
+        self._q_rad = self._drive.q_rad
+        self._ik.reset(self._q_rad)
+        self._reference.reset(self._T_base_ee())
+        self._gripper_closed = False
+        self._num_steps = 0
+        self._frame_number = 0
+        self._history.clear()
+        if self._options.render:
+            # opens on the first call
+            self._renderer.open(world)
+            self._noise = StereoNoise(self._cell.camera, scene.seed)
+        return self._observe()
+
+    def step(self, action: DeltaAction) -> Observation:
+        """Follow one action for one control period, then look.
+
+        Raises:
+            ActionSpecMismatchError: the action was made for another meaning of the bins.
+        """
+        if action.spec.id != self._spec.id:
+            raise ActionSpecMismatchError(
+                f"the action means {action.spec}, this environment runs {self._spec}"
+            )
+        drive = self._driven
+        self._aim(action)
+        if action.gripper_closed != self._gripper_closed:
+            self._gripper_closed = action.gripper_closed
+            drive.hand.command(action.gripper_closed)
+        period_s = self._options.command_period_s
+        for k in range(self._num_commands):
+            self._reference.advance(period_s)
+            q_rad = self._ik.follow(self._reference.delayed(), iterations=1)
+            drive.move(self._q_rad, q_rad, self._num_ticks)
+            self._q_rad = q_rad
+            self.on_command(self._num_steps / self._spec.rate_hz + (k + 1) * period_s)
+        self._num_steps += 1
+        return self._observe()
+
+    def verdict(self) -> Verdict:
+        """Ground truth of the task."""
+        return judge(self.world, self.world.scene)
+
+    def proprioception(self) -> Proprioception:
+        """Joints, tool and hand as measured now."""
+        drive = self._driven
+        finger_m = drive.finger_m
+        return Proprioception(
+            q_rad=drive.q_rad,
+            dq_rad_s=drive.dq_rad_s,
+            finger_m=finger_m,
+            T_base_ee=self._T_base_ee(),
+            T_base_target=self._reference.T_base_target,
+            gripper_width_m=float(finger_m.sum()),
+            gripper_closed=self._gripper_closed,
+        )
+
+    def privileged_state(self) -> PrivilegedState:
+        """The true state of everything."""
+        drive, world = self._driven, self.world
+        assert self._things is not None
+        return PrivilegedState(
+            T_base_ee=self._T_base_ee(),
+            T_base_target=self._reference.T_base_target,
+            ee_velocity_m_s=linear_velocity_m_s(world.model, world.data, self._hand_body),
+            gripper_width_m=float(drive.finger_m.sum()),
+            gripper_speed_m_s=float(drive.finger_m_s.sum()),
+            gripper_closed=self._gripper_closed,
+            poses=self._things.poses(),
+            boxes=self._things.boxes(),
+            verdict=self.verdict(),
+        )
+
+    def close(self) -> None:
+        """Release OpenGL; allowed more than once."""
+        self._renderer.close()
+
+    @property
+    def _driven(self) -> ArmDrive:
+        if self._drive is None:
+            raise SimulationError("no scene is laid; call reset(scene) first")
+        return self._drive
+
+    def _aim(self, action: DeltaAction) -> None:
+        """Move the target and send the reference after it, as the executor does."""
+        options = self._options
+        step = advance_target(
+            self._limits,
+            action.translation_m,
+            action.rotation_rad,
+            self._reference.T_base_target,
+            self._T_base_ee(),
+        )
+        way_m, way_rad = self._reference.distance(step.T_base_target)
+        needed_s = max(way_m / options.max_speed_m_s, way_rad / options.max_speed_rad_s)
+        self._reference.go(step.T_base_target, max(needed_s, options.stretch / self._spec.rate_hz))
+
+    def _T_base_ee(self) -> NDArray[np.float64]:
+        data = self.world.data
+        return hand_to_tcp(
+            np.array(data.xpos[self._hand_body]), data.xmat[self._hand_body].reshape(3, 3)
+        )
+
+    def _observe(self) -> Observation:
+        self._history.push(self._frame())
+        return Observation(
+            self._history.frames(), self.world.scene.instruction, self._cell.camera.T_base_color
+        )
+
+    def _frame(self) -> RgbdFrame:
+        mount = self._cell.camera
+        shape = (mount.color.height, mount.color.width)
+        if not self._options.render:
+            blank = np.zeros(shape, np.uint16)
+            return RgbdFrame(self.stamp_ns, np.zeros((*shape, 3), np.uint8), blank, mount.color)
+        if self._alignment is None:
+            self._alignment = DepthAlignment(mount)
+        self._frame_number += 1
+        color = np.ascontiguousarray(self._renderer.render_color())
+        depth_m = self._renderer.render_depth_m()
+        if self._options.depth_noise:
+            assert self._noise is not None
+            raw_mm = self._noise.apply(depth_m, self._frame_number)
+        else:
+            raw_mm = to_millimetres(depth_m, mount.depth_range_m)
+        return RgbdFrame(self.stamp_ns, color, self._alignment.align(raw_mm), mount.color)
