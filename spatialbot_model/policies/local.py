@@ -78,6 +78,9 @@ class LocalPolicy:
         """
         from dataclasses import replace
 
+        from spatialbot_model.inference.threads import wait_passively
+
+        wait_passively()
         from spatialbot_model.inference.checkpoints import check_checkpoint_spec
         from spatialbot_model.inference.engine import Engine
         from spatialbot_model.inference.options import EngineOptions

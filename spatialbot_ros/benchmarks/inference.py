@@ -20,6 +20,7 @@ from rich.progress import track
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.history import HISTORY_LENGTH, FrameHistory
 from spatialbot_model.contracts.types import Observation
+from spatialbot_model.inference.threads import wait_passively
 from spatialbot_ros.benchmarks.result import BenchmarkResult, describe_machine
 from spatialbot_ros.benchmarks.synthetic_frames import synthetic_frames
 from spatialbot_ros.configuration import load_action_spec
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _INSTRUCTION = "pick up the red cube and put it on the left cutting board"
 _WARM_UP_STEPS = 3
+_LIVELY = 6.0
+_LIVELY_SEED = 4
+_COMPARED_SEED = 1
 
 
 def run(
@@ -57,14 +61,21 @@ def run(
     """
     if num_naive_steps < 1 or num_steps < 1:
         raise ConfigurationError("num_steps and num_naive_steps must be 1 or more")
+    wait_passively()
     with tempfile.TemporaryDirectory(prefix="spatialbot_bench_") as scratch:
         folder = Path(checkpoint) if checkpoint else Path(scratch) / "model"
+        compared = Path(checkpoint) if checkpoint else Path(scratch) / "lively"
         if not checkpoint:
-            _make_checkpoint(folder, preset, tokenizer, seed, bool(parallel))
+            _make_checkpoint(folder, preset, tokenizer, seed, bool(parallel), scale=1.0)
+            # fresh weights are so small that they say the same of every image
+            _make_checkpoint(
+                compared, preset, tokenizer, _LIVELY_SEED, bool(parallel), scale=_LIVELY
+            )
+        num_equal, num_distinct = _compare(_load(compared, device, dtype), num_compared, num_frames)
         engine = _load(folder, device, dtype)
-        num_equal = _compare(engine, num_compared, num_frames, seed)
-        engine_ms, stage_ms = _time_engine(engine, num_steps, num_frames, seed)
-        naive_ms, num_text_tokens = _time_naive(engine, num_naive_steps, num_frames, seed)
+        engine_ms, stage_ms, naive_ms, num_text_tokens = _time(
+            engine, num_steps, num_naive_steps, num_frames, seed
+        )
     figures = {
         "engine_p50_ms": float(np.median(engine_ms)),
         "engine_p95_ms": float(np.percentile(engine_ms, 95)),
@@ -73,6 +84,7 @@ def run(
         "naive_over_engine_p50": float(np.median(naive_ms) / np.median(engine_ms)),
         "compared": float(num_compared),
         "equal_token_for_token": float(num_equal),
+        "distinct_answers": float(num_distinct),
         "images": float(2 * num_frames),
         "prompt_tokens": float(_prompt_tokens(engine, num_frames)),
         "naive_answer_tokens": float(num_text_tokens),
@@ -89,10 +101,15 @@ def run(
     )
 
 
-def _make_checkpoint(folder: Path, preset: str, tokenizer: str, seed: int, parallel: bool) -> None:
-    from spatialbot_model.inference.checkpoints import create_checkpoint
+def _make_checkpoint(
+    folder: Path, preset: str, tokenizer: str, seed: int, parallel: bool, scale: float
+) -> None:
+    import torch
 
-    create_checkpoint(
+    from spatialbot_model.inference.checkpoints import create_checkpoint
+    from spatialbot_model.modeling.checkpoint import save_model
+
+    model, _ = create_checkpoint(
         preset,
         folder,
         seed=seed,
@@ -100,6 +117,12 @@ def _make_checkpoint(folder: Path, preset: str, tokenizer: str, seed: int, paral
         tokenizer=tokenizer or None,
         parallel_actions=parallel,
     )
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            matters = name.startswith(("language_model.", "projector."))
+            if matters and weight.ndim >= 2 and "embed" not in name:
+                weight.mul_(scale)
+    save_model(model, folder)
 
 
 def _load(folder: Path, device: str, dtype: str) -> "Engine":
@@ -121,57 +144,60 @@ def _observations(num: int, num_frames: int, seed: int) -> Iterator[Observation]
             yield Observation(history.frames(), _INSTRUCTION, np.eye(4))
 
 
-def _compare(engine: "Engine", num: int, num_frames: int, seed: int) -> int:
-    """On how many observations engine and `generate` answer with the same tokens."""
+def _compare(engine: "Engine", num: int, num_frames: int) -> tuple[int, int]:
+    """On how many observations both answer with the same tokens, and how many answers differ."""
     from spatialbot_model.inference.constraints import ReplyConstraint
     from spatialbot_model.inference.naive import naive_act
 
     processor = engine.processor
     if num == 0 or processor.action_form != "tokens" or processor.parallel_actions:
-        return 0
+        return 0, 0
     constraint = ReplyConstraint(processor.encoder, processor.layout)
-    session, num_equal = engine.session(), 0
-    for observation in _shown(_observations(num, num_frames, seed + 1), num, "comparing"):
+    session, num_equal, replies = engine.session(), 0, set()
+    for observation in _shown(_observations(num, num_frames, _COMPARED_SEED), num, "comparing"):
         reply = engine.act(session, observation).reply_ids
+        replies.add(reply)
         num_equal += naive_act(engine.model, processor, observation, constraint).reply_ids == reply
-    return num_equal
+    return num_equal, len(replies)
 
 
-def _time_engine(
-    engine: "Engine", num: int, num_frames: int, seed: int
-) -> tuple[list[float], dict[str, float]]:
+def _time(
+    engine: "Engine", num: int, num_naive: int, num_frames: int, seed: int
+) -> tuple[list[float], dict[str, float], list[float], int]:
+    """Step times [ms], the engine's stages [ms], plain step times [ms] and its answer's tokens.
+
+    Plain steps stand between the engine's, so that a machine that changes its pace changes both.
+    """
+    from spatialbot_model.inference.naive import naive_text_act
+
     session = engine.session()
-    times_ms: list[float] = []
+    engine_ms: list[float] = []
+    naive_ms: list[float] = []
     stages: dict[str, list[float]] = {}
+    num_tokens = 0
     total = num + _WARM_UP_STEPS
-    for index, observation in enumerate(
-        _shown(_observations(total, num_frames, seed), total, "engine")
-    ):
+    naive_at = set(np.linspace(_WARM_UP_STEPS - 1, total - 1, num_naive + 1).astype(int).tolist())
+    for index, observation in enumerate(_shown(_observations(total, num_frames, seed), total, "")):
         started_s = time.perf_counter()
         step = engine.act(session, observation)
         _wait_for_device(engine)
+        if step.bins is None and engine.processor.action_form == "tokens":
+            raise ConfigurationError(
+                f"the model answers {step.text!r}, which takes fewer passes than an action; choose"
+                " another seed or checkpoint"
+            )
         if index >= _WARM_UP_STEPS:
-            times_ms.append((time.perf_counter() - started_s) * 1e3)
+            engine_ms.append((time.perf_counter() - started_s) * 1e3)
             for name, value in step.stage_ms.items():
                 stages.setdefault(name, []).append(value)
-    return times_ms, {name: float(np.median(values)) for name, values in stages.items()}
-
-
-def _time_naive(engine: "Engine", num: int, num_frames: int, seed: int) -> tuple[list[float], int]:
-    from spatialbot_model.inference.naive import naive_text_act
-
-    times_ms: list[float] = []
-    num_tokens = 0
-    total = num + 1
-    for index, observation in enumerate(
-        _shown(_observations(total, num_frames, seed), total, "plain generate")
-    ):
-        started_s = time.perf_counter()
-        num_tokens = len(naive_text_act(engine.model, engine.processor, observation))
-        _wait_for_device(engine)
-        if index > 0:
-            times_ms.append((time.perf_counter() - started_s) * 1e3)
-    return times_ms, num_tokens
+        if index in naive_at:
+            started_s = time.perf_counter()
+            num_tokens = len(naive_text_act(engine.model, engine.processor, observation))
+            _wait_for_device(engine)
+            naive_ms.append((time.perf_counter() - started_s) * 1e3)
+    # the first plain step warms up
+    medians = {name: float(np.median(values)) for name, values in stages.items()}
+    return engine_ms, medians, naive_ms[1:], num_tokens
 
 
 def _prompt_tokens(engine: "Engine", num_frames: int) -> int:
@@ -198,7 +224,7 @@ def _describe_torch(engine: "Engine") -> dict[str, str | int]:
         "device": torch.cuda.get_device_name(parameter.device) if on_cuda else "cpu",
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "omp_num_threads": os.environ.get("OMP_NUM_THREADS", ""),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", ""),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
@@ -208,4 +234,4 @@ def _shown(observations: Iterator[Observation], total: int, what: str) -> Iterat
     from rich.console import Console
 
     # observations are made outside of the timed part, one by one
-    yield from track(observations, what, total=total, console=Console(stderr=True))
+    yield from track(observations, what or "measuring", total=total, console=Console(stderr=True))

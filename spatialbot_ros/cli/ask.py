@@ -32,6 +32,9 @@ def ask(
     """Ask the model about images; prints the conversation with its depth queries."""
     from spatialbot_model.contracts.errors import ConfigurationError
     from spatialbot_model.contracts.types import PromptImage
+    from spatialbot_model.inference.threads import wait_passively
+
+    wait_passively()
     from spatialbot_model.inference.engine import Engine
     from spatialbot_model.inference.options import EngineOptions
     from spatialbot_model.processing.image_files import read_depth_mm, read_rgb
