@@ -67,7 +67,7 @@ def test_jpeg_colour_is_near_the_recorded_one(tmp_path: Path) -> None:
     found = frame.color.reshape(-1, 3).T.astype(float)
     recorded = synthetic.color_of(0).reshape(-1, 3).T.astype(float)
     likeness = np.corrcoef(found, recorded)[:3, 3:]
-    assert likeness.argmax(axis=1).tolist() == [0, 1, 2]
+    assert likeness.argmax(axis=0).tolist() == [0, 1, 2]
 
 
 def test_clean_answers_noise_ends_and_holds(tmp_path: Path) -> None:
