@@ -36,7 +36,7 @@ def compress_cdr(topic: str, data: bytes, formats: ImageFormats) -> bytes:
     """
     store = message_types()
     try:
-        message = store.deserialize_cdr(data, IMAGE_TYPE)
+        message: Any = store.deserialize_cdr(data, IMAGE_TYPE)
     except Exception as error:  # rosbags' generated decoders raise whatever breaks first
         raise RecordingError(f"a message of {topic} is no {IMAGE_TYPE}: {error}") from error
     pixels = image_of(message)
@@ -63,10 +63,10 @@ def expand(topic: str, message: Any) -> Any:
     pixels: NDArray[Any]
     if topic == DEPTH_TOPIC:
         pixels = _decode(depth_png_of_payload(payload, message.format), cv2.IMREAD_UNCHANGED)
-        encoding, dtype, dimensions = "16UC1", np.dtype(np.uint16), 2
+        encoding, dtype, dimensions = "16UC1", "uint16", 2
     else:
         pixels = cv2.cvtColor(_decode(payload, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        encoding, dtype, dimensions = "rgb8", np.dtype(np.uint8), 3
+        encoding, dtype, dimensions = "rgb8", "uint8", 3
     if pixels.dtype != dtype or pixels.ndim != dimensions:
         raise RecordingError(
             f"a compressed image of {topic} holds {pixels.dtype} of shape {pixels.shape},"
@@ -114,5 +114,5 @@ def _decode(data: bytes, flags: int) -> NDArray[Any]:
     except cv2.error as error:
         raise RecordingError(f"a compressed image does not decode: {error}") from error
     if pixels is None:
-        raise RecordingError(f"a compressed image of {len(data)} bytes does not decode")
+        raise RecordingError("a compressed image does not decode: it is no JPEG or PNG, or cut off")
     return np.asarray(pixels)

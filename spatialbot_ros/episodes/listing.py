@@ -141,7 +141,8 @@ def find_episode(name: str, directory: Path) -> Path:
         folder = directory / name
         if not folder.exists() and Path(name).exists():
             folder = Path(name)
-    if not folder.is_dir():
+    is_half_repaired = folder.with_name(folder.name + BROKEN_SUFFIX).is_dir()
+    if not folder.is_dir() and not is_half_repaired:
         raise RecordingError(
             f"there is no episode {folder}; `spatialbot episodes list {directory}` shows those"
             " there are"

@@ -122,6 +122,8 @@ def _place(source: Path, dataset: Path, *, copy: bool) -> str:
         name = f"{source.resolve().name}-{suffix}"
     (dataset / name).mkdir()
     for file in sorted(source.iterdir()):
+        if file.name.startswith("."):
+            continue
         if file.is_symlink() or not file.is_file():
             raise RecordingError(
                 f"{file} is not a plain file; an episode's folder holds plain files only"

@@ -267,7 +267,7 @@ class EpisodeWriter:
                     self._store(bag, *item[:3])
                 if ended or bag.pending_s >= FLUSH_S:
                     bag.flush()
-            except OSError as error:
+            except Exception as error:  # a thread that dies unseen would lose what follows
                 self._give_up(bag, error)
             if item is not None:
                 with self._changed:
@@ -299,8 +299,9 @@ class EpisodeWriter:
                 self._error = self._disk_full(free_bytes)
         return not self._error
 
-    def _give_up(self, bag: BagFile, error: OSError) -> None:
-        self._error = self._error or f"writing failed: {error.strerror or error}"
+    def _give_up(self, bag: BagFile, error: Exception) -> None:
+        why = error.strerror if isinstance(error, OSError) else ""
+        self._error = self._error or f"writing failed: {why or error or type(error).__name__}"
         for topic, number in bag.take_lost().items():
             self._uncount(topic, number)
 

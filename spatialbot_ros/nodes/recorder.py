@@ -3,12 +3,12 @@
 `/spatialbot/episode/start` subscribes to the topics of the episode contract, opens the bag and
 answers when every continuous topic (images, calibration, robot state) has delivered its first
 message: from then on nothing is missed. `/spatialbot/episode/stop` labels the episode and keeps
-or deletes it. Messages pass as the bytes that were received. A node that ends with an open
-episode closes it with the label ``unknown``.
+or deletes it. Messages pass as the bytes that were received, images compressed if so asked. A
+node that ends with an open episode closes it with the label ``unknown``; one that is started again
+with the same folder goes on with its session: it tells what is there and counts on.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,43 +33,19 @@ from spatialbot_model.contracts.episode import (
 )
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_ros.configuration import load_action_spec
+from spatialbot_ros.episodes.listing import SessionState, read_session
 from spatialbot_ros.episodes.writer import EpisodeWriter
 from spatialbot_ros.nodes.episode_types import EPISODE_TYPES
-from spatialbot_ros.nodes.parameters import declare, parameter
+from spatialbot_ros.nodes.parameters import declare
 from spatialbot_ros.nodes.raw_messages import matching_qos, peek_stamp_ns
 from spatialbot_ros.nodes.recorder_diagnostics import diagnostics_msg
+from spatialbot_ros.nodes.recorder_parameters import RecorderParameters
 from spatialbot_ros.nodes.runtime import run_node
 
 _IMAGE_DEPTH = 15
 _OTHER_DEPTH = 100
 _POLL_S = 0.02
 _SETTLE_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderParameters:
-    """ROS parameters of the node."""
-
-    output_directory: str = parameter("out/episodes", "folder in which episodes are made")
-    action_spec_file: str = parameter("", "action spec YAML; empty = shipped")
-    robot: str = parameter("fr3", "identity of the robot, for the metadata")
-    camera: str = parameter("realsense", "identity of the camera, for the metadata")
-    wait_for_topics_s: float = parameter(
-        10.0,
-        "wall seconds to wait for the first message of every continuous topic; 0 = record at once",
-        low=0.0,
-        high=600.0,
-    )
-    max_duration_s: float = parameter(
-        600.0, "ROS seconds after which an episode ends by itself", low=1.0, high=86400.0
-    )
-    queue_mb: int = parameter(128, "megabytes that may wait for the disk", low=4, high=16384)
-    reserve_mb: int = parameter(
-        256, "megabytes of disk space that are left free", low=0, high=1_000_000
-    )
-    diagnostics_period_s: float = parameter(
-        1.0, "wall seconds between diagnostics", low=0.1, high=60.0
-    )
 
 
 class RecorderNode(Node):
@@ -84,6 +60,7 @@ class RecorderNode(Node):
         self._silent: set[str] = set()
         self._episode_subscriptions: list[Subscription[Any]] = []
         self._last_trouble = ""
+        self._session: SessionState | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         # apart from the topics: the services wait while messages come in
         services = MutuallyExclusiveCallbackGroup()
@@ -109,7 +86,9 @@ class RecorderNode(Node):
     ) -> StartEpisode.Response:
         try:
             response.path = str(await self._start(request))
-            response.success, response.message = True, "recording"
+            session = "" if self._session is None else self._session.describe()
+            response.success = True
+            response.message = f"recording; {session}" if session else "recording"
         except RecordingError as error:
             self._last_trouble = response.message = str(error)
             self.get_logger().error(str(error))
@@ -160,10 +139,14 @@ class RecorderNode(Node):
             )
         seed = None if request.seed < 0 else int(request.seed)
         now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")[:-3]
-        name = episode_folder_name(request.task, seed, f"{now}Z")
+        directory = self._directory
+        # read each time: episodes may have been repaired, deleted or moved here meanwhile
+        self._session = read_session(directory)
+        name = episode_folder_name(request.task, seed, f"{now}Z", self._session.next_number)
         writer = EpisodeWriter(
-            Path(self._parameters.output_directory).expanduser().resolve() / name,
+            directory / name,
             self._metadata(request, seed),
+            formats=self._parameters.image_formats,
             queue_bytes=self._parameters.queue_mb * 1_000_000,
             reserve_bytes=self._parameters.reserve_mb * 1_000_000,
         )
@@ -266,7 +249,21 @@ class RecorderNode(Node):
         if writer is not None:
             writer.discard()
 
+    @property
+    def _directory(self) -> Path:
+        return Path(self._parameters.output_directory).expanduser().resolve()
+
+    def _tell_session(self) -> None:
+        self._session = read_session(self._directory)
+        text = self._session.describe()
+        if text:
+            log = self.get_logger()
+            tell = log.warning if self._session.interrupted else log.info
+            tell(f"going on in {self._directory}: {text}")
+
     def _watch(self) -> None:
+        if self._session is None:
+            self._tell_session()
         writer = self._writer
         if writer is not None and not self._starting:
             age_s = (self._now_ns() - writer.metadata.start_ns) / 1e9
