@@ -42,9 +42,9 @@ class Steps:
 
     Attributes:
         capture_ns: (N,) stamp of the row's frame, as the camera gave it.
-        observation_ns: (N,) stamp that the action says it was computed from; equals
+        observed_ns: (N,) stamp that the action says it was computed from; equals
             `capture_ns` unless that frame was not recorded (teleoperation, say).
-        action_ns: (N,) when the action was sent.
+        sent_ns: (N,) when the action was sent.
         sequence: (N,) number of the action.
         source: who decided: policy, teleop, expert, ...
         bins: (N, 7) 0..100; what they mean is the metadata's ActionSpec.
@@ -60,8 +60,8 @@ class Steps:
     """
 
     capture_ns: Ints
-    observation_ns: Ints
-    action_ns: Ints
+    observed_ns: Ints
+    sent_ns: Ints
     sequence: Ints
     source: tuple[str, ...]
     bins: Ints

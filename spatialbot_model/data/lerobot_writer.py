@@ -73,6 +73,15 @@ class LeRobotWriter:
         if exc is None:
             self._finish()
 
+    def check(self, episode: EpisodeContents) -> None:
+        """Refuse, before anything of it is written, an episode that does not belong here.
+
+        Raises:
+            ActionSpecMismatchError: its bins mean something else than the others'.
+            RecordingError: no steps, another image size, other joints or an unusable rate.
+        """
+        (self._traits or DatasetTraits.of(episode)).check(episode)
+
     def add(self, episode: EpisodeContents, progress: Progress = lambda: None) -> None:
         """Append one episode; its images are never all in memory.
 
@@ -80,13 +89,13 @@ class LeRobotWriter:
             RecordingError: it does not fit to the others (an ActionSpecMismatchError where the
                 meaning of its actions differs), or it is not complete.
         """
+        self.check(episode)
         if self._traits is None:
             self._traits, self._first = DatasetTraits.of(episode), episode
             size = (self._traits.height, self._traits.width)
             self._declared = layout.features(
                 episode.joint_names, *size, self._codec, self._traits.fps
             )
-        self._traits.check(episode)
         video = self._open_video()
         from_frame = video.num_frames
         images = self._write_images(episode, video, progress)

@@ -55,6 +55,15 @@ class RldsWriter:
         if exc is None:
             self._finish()
 
+    def check(self, episode: EpisodeContents) -> None:
+        """Refuse, before anything of it is written, an episode that does not belong here.
+
+        Raises:
+            ActionSpecMismatchError: its bins mean something else than the others'.
+            RecordingError: no steps, another image size, other joints or an unusable rate.
+        """
+        (self._traits or DatasetTraits.of(episode)).check(episode)
+
     def add(self, episode: EpisodeContents, progress: Callable[[], None] = lambda: None) -> None:
         """Append one episode.
 
@@ -62,11 +71,11 @@ class RldsWriter:
             RecordingError: it does not fit to the others (an ActionSpecMismatchError where the
                 meaning of its actions differs), or it is not complete.
         """
+        self.check(episode)
         if self._traits is None:
             self._traits = DatasetTraits.of(episode)
             size = (self._traits.height, self._traits.width)
             self._declared = layout.leaves(episode.joint_names, *size)
-        self._traits.check(episode)
         values = {**_images(episode, progress), **_steps(episode), **_episode(episode)}
         record = encode_example(
             {leaf.key: _stored(leaf, values[leaf.key]) for leaf in self._declared}

@@ -1,6 +1,6 @@
 """The columns that a converted dataset has for every step, the same in every format.
 
-Names keep clear of the prefixes ``observation.`` and ``action.``: training libraries feed
+No name begins with ``observation`` or ``action``: training libraries feed
 whatever begins so to the policy.
 """
 
@@ -52,8 +52,8 @@ class StepColumn:
 _XYZ, _RPY = ("x", "y", "z"), ("roll", "pitch", "yaw")
 STEP_COLUMNS = (
     StepColumn("capture_ns", "int64", "ROS time at which the camera took the frame [ns]"),
-    StepColumn("observation_ns", "int64", "stamp that the action names as its observation [ns]"),
-    StepColumn("action_ns", "int64", "ROS time at which the action was sent [ns]"),
+    StepColumn("observed_ns", "int64", "stamp that the action names as its observation [ns]"),
+    StepColumn("sent_ns", "int64", "ROS time at which the action was sent [ns]"),
     StepColumn("sequence", "int64", "number of the action"),
     StepColumn("source", "string", "who decided: policy, teleop, expert"),
     StepColumn("bins", "int64", "the action in bins 0..100 of the ActionSpec", ACTION_NAMES),

@@ -1,5 +1,6 @@
 """Frames to video files and back, through PyAV: lossy or exact colour, always exact depth."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -44,7 +45,7 @@ class VideoCodec:
 # a key frame every second frame: training reads frames at random
 _LOSSY = {"crf": "30", "g": "2"}
 COLOR_CODECS: Mapping[str, VideoCodec] = {
-    "av1": VideoCodec("libsvtav1", "av1", "yuv420p", "rgb24", False, {**_LOSSY, "preset": "10"}),
+    "av1": VideoCodec("libsvtav1", "av1", "yuv420p", "rgb24", False, {**_LOSSY, "preset": "8"}),
     "h264": VideoCodec("libx264", "h264", "yuv420p", "rgb24", False, {**_LOSSY, "crf": "23"}),
     "ffv1": VideoCodec("ffv1", "ffv1", "bgr0", "rgb24", True, {"level": "3", "slicecrc": "1"}),
 }
@@ -137,7 +138,7 @@ class VideoWriter:
     @property
     def num_bytes(self) -> int:
         """Bytes on disk so far; the encoder may hold some frames back."""
-        return self.path.stat().st_size
+        return self.path.stat().st_size if self.path.exists() else 0
 
 
 def read_video(
@@ -185,5 +186,6 @@ def _av() -> Any:
             "converting episodes needs PyAV; install it with `pip install 'spatialbot_ros[data]'`"
         ) from error
     # the encoders' chatter is no news to people; errors raise
+    os.environ.setdefault("SVT_LOG", "1")
     av.logging.set_level(av.logging.ERROR)
     return av

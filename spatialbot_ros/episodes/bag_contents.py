@@ -100,16 +100,16 @@ class _Scan:
             for _, m in self._decoded[POLICY_STEP_TOPIC]
         }
         rows = []
-        for action_ns, message in self._decoded[ACTION_TOPIC]:
-            observation_ns = stamp_ns_of(message.observation_stamp)
+        for sent_ns, message in self._decoded[ACTION_TOPIC]:
+            observed_ns = stamp_ns_of(message.observation_stamp)
             # an operator's action may name no frame, or one that was not recorded
-            frame = int(np.searchsorted(self.pairs, observation_ns or action_ns, side="right")) - 1
+            frame = int(np.searchsorted(self.pairs, observed_ns or sent_ns, side="right")) - 1
             if frame >= 0:
-                rows.append((int(self.pairs[frame]), observation_ns, action_ns, message))
+                rows.append((int(self.pairs[frame]), observed_ns, sent_ns, message))
         rows.sort(key=lambda row: row[:3])
         actions = [message for *_, message in rows]
         num = len(rows)
-        capture_ns, observation_ns, action_ns = (
+        capture_ns, observed_ns, sent_ns = (
             np.array([row[:3] for row in rows], dtype=np.int64).reshape(num, 3).T
         )
         ee, ee_ns = self._at(EE_POSE_TOPIC, capture_ns)
@@ -117,8 +117,8 @@ class _Scan:
         gripper, gripper_ns = self._at(GRIPPER_TOPIC, capture_ns)
         return Steps(
             capture_ns=capture_ns,
-            observation_ns=observation_ns,
-            action_ns=action_ns,
+            observed_ns=observed_ns,
+            sent_ns=sent_ns,
             sequence=np.array([m.sequence for m in actions], dtype=np.int64),
             source=tuple(m.source for m in actions),
             bins=np.array([m.bins for m in actions], dtype=np.int64).reshape(num, 7),
@@ -202,15 +202,23 @@ class BagDatasetWriter:
         if exc is None and not self._num_episodes:
             raise RecordingError("no episode was converted; a dataset holds at least one")
 
+    def check(self, episode: EpisodeContents) -> None:
+        """Nothing to refuse: bags share nothing."""
+
     def add(self, episode: EpisodeContents, progress: Callable[[], None] = lambda: None) -> None:
         """Write one episode: its messages as they were, its images raw.
 
         Raises:
-            RecordingError: a folder of this name is there already, or the disk is full.
+            RecordingError: its name cannot be a folder's, or the disk does not take it.
         """
-        if Path(episode.name).name != episode.name or episode.name in ("", ".", ".."):
-            raise RecordingError(f"episode name {episode.name!r} cannot be a folder name")
-        write_bag(self.folder / episode.name, episode, progress)
+        name = episode.name
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise RecordingError(f"episode name {name!r} cannot be a folder name")
+        # episodes of two sources may have one name
+        number = 2
+        while (self.folder / name).exists():
+            name, number = f"{episode.name}_{number}", number + 1
+        write_bag(self.folder / name, episode, progress)
         self._num_episodes += 1
 
 
@@ -220,13 +228,8 @@ def write_bag(
     """Write `episode` as a rosbag2 that `episodes check` accepts.
 
     Raises:
-        RecordingError: the folder is there already, or the disk does not take it.
+        RecordingError: the folder exists, or the disk does not take it.
     """
-    if folder.exists():
-        raise RecordingError(
-            f"{folder} exists already and is not overwritten; two episodes of"
-            " one name cannot go into one folder"
-        )
     bag = BagFile(folder, EPISODE_TOPICS.values())
     bag.open()
     counts: Counter[str] = Counter()
