@@ -8,7 +8,7 @@ computed from and the robot's state at that frame. `messages` is everything else
 recorded, byte for byte, so that nothing is lost on the way.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -127,6 +127,7 @@ class EpisodeContents:
         image_frame_id: frame the images are stamped with.
         steps: what a policy learns from.
         messages: everything recorded but the images, in order of time.
+        type_hashes: topic -> RIHS01 hash of the message definition that `messages` follow.
         frames: gives all RGB-D frames in order of time, the steps' and those between; each
             stamp once. Every call starts anew.
         num_frames: how many `frames` gives.
@@ -140,6 +141,7 @@ class EpisodeContents:
     image_frame_id: str
     steps: Steps
     messages: tuple[StoredMessage, ...]
+    type_hashes: Mapping[str, str]
     frames: Callable[[], Iterator[RgbdFrame]]
     num_frames: int
     num_lone_images: int = 0

@@ -121,6 +121,7 @@ class LeRobotReader:
             image_frame_id=row["spatialbot/image_frame_id"],
             steps=steps,
             messages=self._messages(index),
+            type_hashes=json.loads(row["spatialbot/type_hashes"]),
             frames=lambda: self._frames(row, stamps, hashes, camera),
             num_frames=len(set(stamps)) + len(row["spatialbot/between_ns"]),
         )

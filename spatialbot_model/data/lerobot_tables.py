@@ -120,6 +120,7 @@ def episode_row(
         "spatialbot/label": metadata.label,
         "spatialbot/success": metadata.label == "success",
         "spatialbot/seed": -1 if metadata.seed is None else metadata.seed,
+        "spatialbot/type_hashes": json.dumps(dict(episode.type_hashes), sort_keys=True),
         "spatialbot/metadata": metadata_to_json(metadata),
         "spatialbot/intrinsics": [camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px],
         "spatialbot/distortion": [float(value) for value in camera.distortion],

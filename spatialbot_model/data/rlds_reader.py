@@ -122,6 +122,7 @@ def _episode(values: dict[str, Any], where: str) -> EpisodeContents:
         image_frame_id=text("image_frame_id"),
         steps=steps,
         messages=messages,
+        type_hashes=json.loads(text("type_hashes")),
         frames=lambda: _frames(values, stamps, between, camera, where),
         num_frames=len(set(stamps)) + len(between),
     )

@@ -116,6 +116,7 @@ def leaves(joint_names: Sequence[str], height: int, width: int) -> tuple[Leaf, .
         text(f"{EPISODE}/metadata", "all of the episode's metadata, JSON"),
         text(f"{EPISODE}/action_spec", "what the bins mean, JSON"),
         text(f"{EPISODE}/joint_names", "JSON"),
+        text(f"{EPISODE}/type_hashes", "topic -> RIHS01 hash of its messages' type, JSON"),
         Leaf(f"{EPISODE}/intrinsics", "float64", (4,), doc="fx, fy, cx, cy [px]"),
         Leaf(f"{EPISODE}/distortion", "float64", (5,), doc="k1, k2, p1, p2, k3"),
         Leaf(f"{MESSAGES}/log_time_ns", "int64"),

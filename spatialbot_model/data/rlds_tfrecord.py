@@ -52,7 +52,7 @@ def masked_crc(data: bytes) -> int:
         raise MissingDependencyError(
             "RLDS needs google-crc32c; install it with `pip install 'spatialbot_ros[data]'`"
         ) from error
-    crc = value(data)
+    crc = int(value(data))
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 

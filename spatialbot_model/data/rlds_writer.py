@@ -195,6 +195,7 @@ def _episode(episode: EpisodeContents) -> dict[str, Any]:
         "metadata": metadata_to_json(metadata),
         "action_spec": json.dumps(dict(metadata.action_spec), sort_keys=True),
         "joint_names": json.dumps(list(episode.joint_names)),
+        "type_hashes": json.dumps(dict(episode.type_hashes), sort_keys=True),
         "intrinsics": [camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px],
         "distortion": camera.distortion,
     }

@@ -115,11 +115,7 @@ class VideoWriter:
         assert self._container is not None
         height, width = pixels.shape[:2]
         if self._stream is None:
-            self._stream = self._container.add_stream(
-                self._codec.encoder, rate=self._fps, options=dict(self._codec.options)
-            )
-            self._stream.width, self._stream.height = width, height
-            self._stream.pix_fmt = self._codec.pix_fmt
+            self._stream = self._add_stream(self._container, width, height)
         if (self._stream.height, self._stream.width) != (height, width):
             raise RecordingError(
                 f"a frame is {width}x{height}, the video {self.path.name} is"
@@ -134,6 +130,16 @@ class VideoWriter:
         except (OSError, ValueError) as error:
             raise RecordingError(f"the video {self.path} cannot be written: {error}") from error
         self.num_frames += 1
+
+    def _add_stream(
+        self, container: "av.container.OutputContainer", width: int, height: int
+    ) -> "av.VideoStream":
+        options = dict(self._codec.options)
+        stream: Any = container.add_stream(self._codec.encoder, rate=self._fps, options=options)
+        stream.width, stream.height = width, height
+        stream.pix_fmt = self._codec.pix_fmt
+        added: av.VideoStream = stream
+        return added
 
     @property
     def num_bytes(self) -> int:

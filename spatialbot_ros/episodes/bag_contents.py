@@ -30,6 +30,11 @@ from spatialbot_model.contracts.message_fields import image_of, intrinsics_of, s
 from spatialbot_model.contracts.types import CameraIntrinsics, RgbdFrame
 from spatialbot_ros.episodes.bag_file import BagFile
 from spatialbot_ros.episodes.message_types import message_types
+from spatialbot_ros.episodes.message_versions import (
+    check_hashes,
+    installed_hashes,
+    to_installed,
+)
 from spatialbot_ros.episodes.reader import EpisodeReader
 
 _IMAGES = (COLOR_TOPIC, DEPTH_TOPIC)
@@ -53,6 +58,7 @@ def read_bag(folder: Path) -> EpisodeContents:
             image_frame_id=scan.image_frame_id,
             steps=scan.steps(),
             messages=tuple(scan.messages),
+            type_hashes=dict(installed_hashes()),
             frames=partial(_frames, folder, scan.camera),
             num_frames=len(scan.pairs),
             num_lone_images=len(scan.stamps[COLOR_TOPIC] ^ scan.stamps[DEPTH_TOPIC]),
@@ -70,6 +76,8 @@ class _Scan:
             topic: [] for topic in (*_STATES, ACTION_TOPIC, POLICY_STEP_TOPIC)
         }
         info: Any = None
+        installed, recorded = installed_hashes(), reader.type_hashes
+        older = {topic for topic in recorded if recorded[topic] != installed.get(topic)}
         for stored_topic, stamp_ns, data in reader.stored():
             topic = logical_topic(stored_topic)
             if topic in self.stamps:
@@ -77,11 +85,16 @@ class _Scan:
                 continue
             if topic not in EPISODE_TOPICS:
                 continue
+            message: Any = None
+            if topic in self._decoded or topic in older or topic == COLOR_INFO_TOPIC:
+                message = reader.message(topic, data)
+            if topic in older:
+                data = to_installed(message, EPISODE_TOPICS[topic].ros_type)
             self.messages.append(StoredMessage(topic, stamp_ns, bytes(data)))
             if topic in self._decoded:
-                self._decoded[topic].append((stamp_ns, reader.message(topic, data)))
-            elif topic == COLOR_INFO_TOPIC and info is None:
-                info = reader.message(topic, data)
+                self._decoded[topic].append((stamp_ns, message))
+            elif topic == COLOR_INFO_TOPIC:
+                info = info or message
         for topic, found in ((COLOR_INFO_TOPIC, info), *((t, self._decoded[t]) for t in _STATES)):
             if not found:
                 raise RecordingError(
@@ -230,6 +243,7 @@ def write_bag(
     Raises:
         RecordingError: the folder exists, or the disk does not take it.
     """
+    check_hashes(episode.type_hashes, f"episode {episode.name}")
     bag = BagFile(folder, EPISODE_TOPICS.values())
     bag.open()
     counts: Counter[str] = Counter()

@@ -105,6 +105,12 @@ class EpisodeReader:
         return {c.topic: (c.msgtype, c.msgcount) for c in self._open_reader.connections}
 
     @property
+    def type_hashes(self) -> dict[str, str]:
+        """Topic name, as in the bag -> RIHS01 hash of its type as the bag defines it."""
+        store = self._open_reader.typestore
+        return {c.topic: store.hash_rihs01(c.msgtype) for c in self._open_reader.connections}
+
+    @property
     def topics(self) -> dict[str, tuple[str, int]]:
         """Topic name -> (ROS type, number of messages), with all images raw."""
         topics = {}

@@ -1,0 +1,72 @@
+"""Messages recorded with another version of their definition, brought to the installed one."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from rosbags.interfaces import Nodetype
+
+from spatialbot_model.contracts.episode import EPISODE_TOPICS
+from spatialbot_model.contracts.errors import RecordingError
+from spatialbot_ros.episodes.message_types import message_types
+
+_NUMPY = {"bool": "bool", "float32": "float32", "float64": "float64", "octet": "uint8"}
+
+
+@cache
+def installed_hashes() -> dict[str, str]:
+    """Topic of the contract -> RIHS01 hash of its type as installed here."""
+    store = message_types()
+    return {t.name: store.hash_rihs01(t.ros_type) for t in EPISODE_TOPICS.values()}
+
+
+def check_hashes(hashes: Mapping[str, str], where: str) -> None:
+    """Refuse messages that the installed definitions would misread.
+
+    Raises:
+        RecordingError: names the topics.
+    """
+    installed = installed_hashes()
+    other = [topic for topic, found in hashes.items() if found != installed.get(topic)]
+    if other:
+        raise RecordingError(
+            f"{where} was converted with other definitions of the messages on"
+            f" {', '.join(sorted(other))}; convert it with the software version that made it"
+        )
+
+
+def to_installed(message: Any, ros_type: str) -> bytes:
+    """CDR bytes of a decoded message under the installed definition, field by field.
+
+    Fields that the definition lacks are left out, fields that are new have their default (0,
+    empty).
+    """
+    return bytes(message_types().serialize_cdr(_copied(message, ros_type), ros_type))
+
+
+def _copied(message: Any, ros_type: str) -> Any:
+    store = message_types()
+    values = {}
+    for name, (kind, detail) in store.get_msgdef(ros_type).fields:
+        value = getattr(message, name, None)
+        if kind == Nodetype.NAME:
+            values[name] = _copied(value, str(detail))
+        elif kind == Nodetype.BASE:
+            values[name] = _default(detail[0]) if value is None else value
+        else:
+            (inner, inner_detail), length = detail
+            if inner == Nodetype.NAME:
+                values[name] = [_copied(item, str(inner_detail)) for item in value or ()]
+            elif value is not None:
+                values[name] = value
+            elif inner_detail[0] == "string":
+                values[name] = [""] * (length if kind == Nodetype.ARRAY else 0)
+            else:
+                dtype = _NUMPY.get(inner_detail[0], inner_detail[0])
+                values[name] = np.zeros(length if kind == Nodetype.ARRAY else 0, dtype)
+    return store.types[ros_type](**values)
+
+
+def _default(scalar: str) -> Any:
+    return {"string": "", "bool": False}.get(scalar, 0)
