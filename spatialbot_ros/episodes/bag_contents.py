@@ -122,16 +122,15 @@ class _Scan:
         rows.sort(key=lambda row: row[:3])
         actions = [message for *_, message in rows]
         num = len(rows)
-        capture_ns, observed_ns, sent_ns = (
-            np.array([row[:3] for row in rows], dtype=np.int64).reshape(num, 3).T
-        )
+        stamps = np.array([row[:3] for row in rows], dtype=np.int64).reshape(num, 3)
+        capture_ns = stamps[:, 0]
         ee, ee_ns = self._at(EE_POSE_TOPIC, capture_ns)
         joints, joint_ns = self._at(JOINTS_TOPIC, capture_ns)
         gripper, gripper_ns = self._at(GRIPPER_TOPIC, capture_ns)
         return Steps(
             capture_ns=capture_ns,
-            observed_ns=observed_ns,
-            sent_ns=sent_ns,
+            observed_ns=stamps[:, 1],
+            sent_ns=stamps[:, 2],
             sequence=np.array([m.sequence for m in actions], dtype=np.int64),
             source=tuple(m.source for m in actions),
             bins=np.array([m.bins for m in actions], dtype=np.int64).reshape(num, 7),

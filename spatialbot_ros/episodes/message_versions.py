@@ -47,24 +47,28 @@ def to_installed(message: Any, ros_type: str) -> bytes:
 
 def _copied(message: Any, ros_type: str) -> Any:
     store = message_types()
-    values = {}
-    for name, (kind, detail) in store.get_msgdef(ros_type).fields:
+    # the definition is a tree of tagged tuples, too loosely typed to be told apart
+    definition: Any = store.get_msgdef(ros_type).fields
+    values: dict[str, Any] = {}
+    for name, (kind, detail) in definition:
         value = getattr(message, name, None)
         if kind == Nodetype.NAME:
-            values[name] = _copied(value, str(detail))
+            values[name] = _copied(value, detail)
         elif kind == Nodetype.BASE:
             values[name] = _default(detail[0]) if value is None else value
         else:
-            (inner, inner_detail), length = detail
+            (inner, inner_detail), bound = detail
+            # only an array has a fixed length; the bound of a sequence is its greatest
+            length = bound if kind == Nodetype.ARRAY else 0
             if inner == Nodetype.NAME:
-                values[name] = [_copied(item, str(inner_detail)) for item in value or ()]
+                items = [None] * length if value is None else value
+                values[name] = [_copied(item, inner_detail) for item in items]
             elif value is not None:
                 values[name] = value
             elif inner_detail[0] == "string":
-                values[name] = [""] * (length if kind == Nodetype.ARRAY else 0)
+                values[name] = [""] * length
             else:
-                dtype = _NUMPY.get(inner_detail[0], inner_detail[0])
-                values[name] = np.zeros(length if kind == Nodetype.ARRAY else 0, dtype)
+                values[name] = np.zeros(length, _NUMPY.get(inner_detail[0], inner_detail[0]))
     return store.types[ros_type](**values)
 
 
