@@ -64,7 +64,7 @@ class EnvOptions:
     stretch: float = 1.1
     response_lag_s: float = 0.065
     command_period_s: float = 0.02
-    timestep_s: float = 0.002
+    timestep_s: float = 0.001
     depth_noise: bool = True
     render: bool = True
 
