@@ -100,9 +100,9 @@ def static_transform() -> Any:
     return build("tf2_msgs/msg/TFMessage", transforms=[stamped])
 
 
-def messages_of(step: int) -> dict[str, Any]:
-    """Every topic that comes at each control step."""
-    ns = stamp_of(step)
+def messages_of(step: int, ns: int | None = None) -> dict[str, Any]:
+    """Every topic that comes at each control step; `ns` instead of the step's own stamp."""
+    ns = stamp_of(step) if ns is None else ns
     k = np.array([WIDTH, 0, WIDTH / 2, 0, WIDTH, HEIGHT / 2, 0, 0, 1.0])
     info = build(
         "sensor_msgs/msg/CameraInfo",
