@@ -7,6 +7,7 @@ import numpy as np
 
 from spatialbot_model.contracts import episode as contract
 from spatialbot_model.contracts.action_spec import ActionSpec
+from spatialbot_model.contracts.episode_images import ImageFormats
 from spatialbot_model.contracts.transforms import matrix_to_quaternion
 from spatialbot_model.contracts.types import BASE_FRAME, COLOR_OPTICAL_FRAME
 from spatialbot_ros.configuration import load_cell
@@ -169,13 +170,30 @@ def write_step(writer: EpisodeWriter, step: int, **replacements: Any) -> dict[st
     return written
 
 
-def write_episode(folder: Path, num_steps: int = 6) -> Path:
+def write_episode(
+    folder: Path,
+    num_steps: int = 6,
+    *,
+    formats: ImageFormats | None = None,
+    metadata: contract.EpisodeMetadata = METADATA,
+    label: str = "success",
+) -> Path:
     """A complete episode."""
-    writer = EpisodeWriter(folder, METADATA, reserve_bytes=0)
+    writer = open_writer(folder, formats=formats, metadata=metadata)
+    for step in range(num_steps):
+        write_step(writer, step)
+    writer.close(label, "done", stamp_of(num_steps))
+    return folder
+
+
+def open_writer(folder: Path, **options: Any) -> EpisodeWriter:
+    """A writer with an open episode whose static transforms are written."""
+    writer = EpisodeWriter(
+        folder,
+        options.pop("metadata", METADATA),
+        **{"reserve_bytes": 0, "durable": False, **options},
+    )
     writer.open()
     static = encode(contract.STATIC_TF_TOPIC, static_transform())
     writer.write(contract.STATIC_TF_TOPIC, static, FIRST_NS)
-    for step in range(num_steps):
-        write_step(writer, step)
-    writer.close("success", "done", stamp_of(num_steps))
-    return folder
+    return writer
