@@ -105,6 +105,10 @@ class RobotMotionError(RobotError):
     """A motion ended by itself with the robot healthy; it may be asked to move again."""
 
 
+class TeleopDeviceError(SpatialBotError):
+    """A keyboard, gamepad or SpaceMouse is missing, not usable, or was unplugged."""
+
+
 class SafetyError(SpatialBotError):
     """A command was refused by the safety envelope."""
 
