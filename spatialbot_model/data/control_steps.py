@@ -4,7 +4,7 @@ Pure: events and stamps in, steps out. A policy, an expert or a remote model ans
 frame per step (`PolicyStep`, `DeltaAction`), and its history is the frames of the steps before it
 in the same instruction, held and refused answers included, as `FrameHistory` in the VLA node
 has them. Teleoperation looks at no frames; its history is what a policy at the control rate
-would have seen: the newest frames at least one period apart.
+would have seen: the newest frame and those whole periods before it.
 """
 
 from bisect import bisect_right
@@ -110,7 +110,11 @@ def control_steps(
     pairs = set(pair_stamps_ns)
     lost: Counter[str] = Counter()
     actions = sorted(actions, key=lambda event: (event.observation_ns, event.stamp_ns))
-    own = [event for event in actions if event.source != TELEOP_SOURCE]
+    # a stamp of 0 says that no frame was looked at, unless a clock really started there
+    own = [e for e in actions if e.source != TELEOP_SOURCE and (e.observation_ns or 0 in pairs)]
+    own_ids = set(map(id, own))
+    by_time = [event for event in actions if id(event) not in own_ids]
+    answers = [event for event in answers if event.observation_ns or 0 in pairs]
     texts = sorted(instructions)
     steps: list[ControlStep] = []
     for segment in _segments(_stream(own, answers), [stamp_ns for stamp_ns, _ in texts]):
@@ -125,9 +129,7 @@ def control_steps(
                     steps.append(learned)
                 else:
                     lost["its frame, or one before it, is not in the bag"] += 1
-    for event in actions:
-        if event.source != TELEOP_SOURCE:
-            continue
+    for event in by_time:
         frames = _frames_by_time(event, pair_stamps_ns, pairs, history, period_ns)
         if frames:
             asked = instruction or _latest(texts, event.stamp_ns)
@@ -203,7 +205,7 @@ def _frames_by_time(
     """Frames at the event and whole periods before it; empty when its own is lost."""
     if event.observation_ns and event.observation_ns not in pairs:
         return ()
-    newest_ns = event.observation_ns or event.stamp_ns
+    newest_ns = event.observation_ns if event.observation_ns in pairs else event.stamp_ns
     index = bisect_right(stamps_ns, newest_ns) - 1
     if index < 0:
         return ()

@@ -97,12 +97,12 @@ def test_a_message_that_is_recorded_late_starts_no_second_instruction() -> None:
 @given(st.sets(st.integers(0, 60), min_size=1), st.data())
 @settings(max_examples=50)
 def test_what_lost_its_frames_is_counted_and_left_out(kept: set[int], data: st.DataObject) -> None:
-    stamps = [k * 100 * MS for k in range(61)]
+    stamps = [(k + 1) * 100 * MS for k in range(61)]
     actions = [ActionEvent(ns + 1, ns, "policy", BINS) for ns in stamps]
-    pairs = sorted(k * 100 * MS for k in kept)
+    pairs = sorted(stamps[k] for k in kept)
     steps, lost = control_steps(actions, [], pair_stamps_ns=pairs, instruction="go")
     whole = [k for k in range(61) if set(range(max(0, k - 3), k + 1)) <= kept]
-    assert [step.frames_ns[0] // (100 * MS) for step in steps] == whole
+    assert [step.frames_ns[0] for step in steps] == [stamps[k] for k in whole]
     assert sum(lost.values()) == 61 - len(whole)
 
 
@@ -115,16 +115,16 @@ def test_noise_is_learned_from_the_answer_only() -> None:
 
 
 def test_teleoperation_sees_frames_one_period_apart() -> None:
-    pairs = [k * 33 * MS for k in range(40)]
-    own = ActionEvent(1000 * MS, pairs[30], "teleop", BINS)
-    without = ActionEvent(1000 * MS, 0, "teleop", BINS)
+    pairs = [(k + 1) * 33 * MS for k in range(40)]
+    own = ActionEvent(1030 * MS, pairs[30], "teleop", BINS)
+    without = ActionEvent(1030 * MS, 0, "teleop", BINS)
     early = ActionEvent(40 * MS, 0, "teleop", BINS)
     gone = ActionEvent(1000 * MS, 7, "teleop", BINS)
     steps, lost = control_steps(
         [own, without, early, gone], [], pair_stamps_ns=pairs, instruction="go"
     )
     assert [step.frames_ns for step in steps] == [
-        (pairs[1],) * 4,
+        (pairs[0],) * 4,
         *[(pairs[30], pairs[27], pairs[24], pairs[21])] * 2,
     ]
     assert sum(lost.values()) == 1
@@ -146,3 +146,14 @@ def test_steps_without_an_instruction_are_counted() -> None:
     assert (steps, sum(lost.values())) == ([], 1)
     steps, _ = control_steps(actions, [], pair_stamps_ns=[1], instructions=[(0, "go")])
     assert [step.instruction for step in steps] == ["go"]
+
+
+def test_a_stamp_of_zero_is_no_frame_unless_a_clock_started_there() -> None:
+    actions = [ActionEvent(ns, 0, "policy", BINS) for ns in (300 * MS, 500 * MS)]
+    answers = [AnswerEvent(300 * MS, 0, "unrelated", "go", False)]
+    pairs = [k * 100 * MS for k in range(1, 6)]
+    steps, lost = control_steps(actions, answers, pair_stamps_ns=pairs, instruction="go")
+    assert [step.frames_ns[0] for step in steps] == [300 * MS, 500 * MS]
+    assert not lost
+    steps, _ = control_steps(actions[:1], answers, pair_stamps_ns=[0, *pairs], instruction="go")
+    assert [(step.frames_ns, step.text) for step in steps] == [((0,) * 4, "unrelated")]
