@@ -45,7 +45,8 @@ def test_records_are_those_of_the_release(dataset: EpisodeDataset, tmp_path: Pat
             {
                 "from": "human",
                 "value": "<image 1>\n<image 2>\n<image 3>\n<image 4>\n"
-                "<image 5>\n<image 6>\n<image 7>\n<image 8>\nInstruct the robot to put the red cube on the left board\n"
+                "<image 5>\n<image 6>\n<image 7>\n<image 8>\n"
+                "Instruct the robot to put the red cube on the left board\n"
                 "Answer with robot parameters.",
             },
             {
