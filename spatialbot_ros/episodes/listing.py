@@ -130,7 +130,7 @@ def find_episode(name: str, directory: Path) -> Path:
     Raises:
         RecordingError: there is no such folder, or the name is not a folder name.
     """
-    if "/" in name or name in (".", ".."):
+    if "/" in name or name == ".":
         folder = Path(name)
     elif not _NAME.fullmatch(name) or ".." in name:
         raise RecordingError(

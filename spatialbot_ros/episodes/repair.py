@@ -35,6 +35,7 @@ BROKEN_SUFFIX = ".broken"
 """What an original is called while, or because, the recovered bag is not as it should be."""
 
 _FREE_BYTES = 16 * 1024**2
+_SHORTEST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ def _recover(mcap: Path, destination: Path, metadata: EpisodeMetadata) -> Episod
     expected = {topic.name: topic.ros_type for topic in topics}
     counts: Counter[str] = Counter()
     backwards: Counter[str] = Counter()
+    first_ns: dict[str, int] = {}
     last_ns: dict[str, int] = {}
     destination.parent.mkdir()
     bag = BagFile(destination, topics)
@@ -173,11 +175,15 @@ def _recover(mcap: Path, destination: Path, metadata: EpisodeMetadata) -> Episod
             bag.write(topic, stamp_ns, data)
             counts[topic] += 1
             backwards[topic] += stamp_ns < last_ns.get(topic, stamp_ns)
+            first_ns.setdefault(topic, stamp_ns)
             last_ns[topic] = stamp_ns
-        if not counts:
+        silent = [t.name for t in topics if t.continuous and not counts[t.name]]
+        span_s = (max(last_ns.values()) - min(first_ns.values())) / 1e9 if counts else 0.0
+        if silent and span_s < _SHORTEST_S:
             raise RecordingError(
-                f"{mcap.parent} holds no message: its recorder ended before the first one reached"
-                " the disk. There is nothing to recover; delete it"
+                f"{mcap.parent} holds {sum(counts.values())} messages and none of"
+                f" {', '.join(silent)}: its recorder ended before the first of each reached the"
+                " disk. There is nothing to recover; delete it"
             )
         recovered = _recovered_metadata(metadata, counts, +backwards, max(last_ns.values()))
         write_sidecar(destination, recovered)
