@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.errors import MissingDependencyError, RecordingError
+from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.transforms import invert, transform_points
+from spatialbot_ros.episodes.plotting import (
+    AXIS_COLORS,
+    GREY,
+    INK,
+    LABEL_COLORS,
+    TITLE,
+    colormap,
+    line_collection,
+    make_figure,
+    save_figure,
+)
 from spatialbot_ros.episodes.reader import EpisodeReader, Series
 
 if TYPE_CHECKING:
@@ -17,11 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURE_SIZE_PX = (1600, 1330)
-_DPI = 100
-_INK = "#22262b"
-_GREY = "#6b7480"
-_LABEL_COLORS = {"success": "#1f8a4c", "failure": "#c0392b", "unknown": _GREY}
-_AXIS_COLORS = ("#d1495b", "#2e8b57", "#2f6fb3")
 _PATH_COLORMAP = "plasma"
 
 
@@ -32,21 +38,13 @@ def draw_overview(reader: EpisodeReader, path: Path) -> None:
         RecordingError: it holds no colour image, depth image or camera_info.
         MissingDependencyError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            "the overview needs matplotlib; install it with `pip install 'spatialbot_ros[viewer]'`"
-        ) from error
     first, last = _ends(reader.color_frames(), reader.folder, "colour")
     _, (depth_ns, depth_mm) = _ends(reader.depth_frames(), reader.folder, "depth")
     route = reader.gripper_path()
     zero_ns = first[0]
 
     width_px, height_px = PICTURE_SIZE_PX
-    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = make_figure(width_px, height_px)
     _write_title(figure, reader)
     _show_image(_panel(figure, 40, 155, 750, 562), first[1], "First image")
     axes = _panel(figure, 810, 155, 750, 562)
@@ -64,8 +62,7 @@ def draw_overview(reader: EpisodeReader, path: Path) -> None:
         f"Aligned depth after {(depth_ns - zero_ns) / 1e9:.1f} s (dark: no return)",
     )
     _plot_position(_panel(figure, 880, 765, 680, 495), route, reader.gripper_width(), zero_ns)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=_DPI)
+    save_figure(figure, path)
 
 
 def _panel(figure: "Figure", left_px: int, top_px: int, width_px: int, height_px: int) -> "Axes":
@@ -76,9 +73,6 @@ def _panel(figure: "Figure", left_px: int, top_px: int, width_px: int, height_px
     )
     axes.set_anchor("NW")
     return axes
-
-
-_TITLE: dict[str, Any] = {"fontsize": 13, "loc": "left", "color": _INK}
 
 
 def _ends(frames: Any, folder: Path, kind: str) -> tuple[tuple[int, Any], tuple[int, Any]]:
@@ -92,8 +86,8 @@ def _ends(frames: Any, folder: Path, kind: str) -> tuple[tuple[int, Any], tuple[
 def _write_title(figure: "Figure", reader: EpisodeReader) -> None:
     metadata = reader.metadata
     instruction = textwrap.shorten(metadata.instruction or "no instruction", 90)
-    figure.text(0.025, 0.952, f"“{instruction}”", fontsize=21, color=_INK, weight="bold")
-    label_color = _LABEL_COLORS[metadata.label]
+    figure.text(0.025, 0.952, f"“{instruction}”", fontsize=21, color=INK, weight="bold")
+    label_color = LABEL_COLORS[metadata.label]
     figure.text(
         0.025,
         0.919,
@@ -107,28 +101,26 @@ def _write_title(figure: "Figure", reader: EpisodeReader) -> None:
     facts += [] if metadata.seed is None else [f"seed {metadata.seed}"]
     facts += [] if metadata.duration_s is None else [f"{metadata.duration_s:.1f} s"]
     facts += [textwrap.shorten(metadata.reason, 90)] if metadata.reason else []
-    figure.text(0.105, 0.919, "   ·   ".join(facts), fontsize=13, color=_GREY)
+    figure.text(0.105, 0.919, "   ·   ".join(facts), fontsize=13, color=GREY)
 
 
 def _show_image(axes: "Axes", image: NDArray[np.uint8], title: str) -> None:
     axes.imshow(image, interpolation="lanczos")
-    axes.set_title(title, **_TITLE)
+    axes.set_title(title, **TITLE)
     axes.set_axis_off()
 
 
 def _show_depth(axes: "Axes", bar_axes: "Axes", depth_mm: NDArray[np.uint16], title: str) -> None:
-    from matplotlib import colormaps
-
     depth_m = np.ma.masked_equal(depth_mm, 0) / 1000.0
     valid = depth_m.compressed()
     low, high = np.percentile(valid, [1, 99]) if valid.size else (0.0, 1.0)
-    colormap = colormaps["viridis_r"].with_extremes(bad="#20242a")
-    shown = axes.imshow(depth_m, cmap=colormap, vmin=low, vmax=max(high, low + 0.01))
-    axes.set_title(title, **_TITLE)
+    colors = colormap("viridis_r", bad="#20242a")
+    shown = axes.imshow(depth_m, cmap=colors, vmin=low, vmax=max(high, low + 0.01))
+    axes.set_title(title, **TITLE)
     axes.set_axis_off()
     bar = bar_axes.figure.colorbar(shown, cax=bar_axes)
-    bar.set_label("depth [m]", fontsize=12, color=_INK)
-    bar.ax.tick_params(labelsize=11, colors=_INK)
+    bar.set_label("depth [m]", fontsize=12, color=INK)
+    bar.ax.tick_params(labelsize=11, colors=INK)
     bar.outline.set_visible(False)
 
 
@@ -149,14 +141,12 @@ def _project_path(
 
 
 def _draw_path(axes: "Axes", points_px: NDArray[np.float64]) -> None:
-    from matplotlib.collections import LineCollection
-
     segments = np.stack([points_px[:-1], points_px[1:]], axis=1)
     whole = ~np.isnan(segments).any(axis=(1, 2))
     time = np.linspace(0.0, 1.0, len(segments))
     lines = list(segments[whole])
-    axes.add_collection(LineCollection(lines, colors="white", linewidths=5.0, alpha=0.75))
-    line = LineCollection(lines, cmap=_PATH_COLORMAP, linewidths=2.6)
+    axes.add_collection(line_collection(lines, colors="white", linewidths=5.0, alpha=0.75))
+    line = line_collection(lines, cmap=_PATH_COLORMAP, linewidths=2.6)
     line.set_array(time[whole])
     line.set_clim(0.0, 1.0)
     axes.add_collection(line)
@@ -167,7 +157,7 @@ def _draw_path(axes: "Axes", points_px: NDArray[np.float64]) -> None:
             (seen[0], "o", "start", -1),
             (seen[-1], "s", "end", 1),
         ):
-            axes.plot(*point, marker, markersize=11, markeredgewidth=2, color="#ffb000", mec=_INK)
+            axes.plot(*point, marker, markersize=11, markeredgewidth=2, color="#ffb000", mec=INK)
             axes.annotate(
                 name,
                 point,
@@ -175,14 +165,14 @@ def _draw_path(axes: "Axes", points_px: NDArray[np.float64]) -> None:
                 textcoords="offset points",
                 horizontalalignment="left" if side > 0 else "right",
                 fontsize=12,
-                color=_INK,
+                color=INK,
                 bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.85},
             )
 
 
 def _plot_position(axes: "Axes", route: Series, gripper: Series, zero_ns: int) -> None:
     time_s = (route.stamps_ns - zero_ns) / 1e9
-    for i, (name, color) in enumerate(zip(route.names, _AXIS_COLORS, strict=True)):
+    for i, (name, color) in enumerate(zip(route.names, AXIS_COLORS, strict=True)):
         axes.plot(time_s, route.values[:, i], color=color, linewidth=2.0, label=name)
     if len(gripper.values):
         gripper_s = (gripper.stamps_ns - zero_ns) / 1e9
@@ -197,12 +187,12 @@ def _plot_position(axes: "Axes", route: Series, gripper: Series, zero_ns: int) -
             linewidth=0,
             label="gripper asked to close",
         )
-    axes.set_title("Gripper position in the base frame", **_TITLE)
-    axes.set_xlabel("time since the first image [s]", fontsize=12, color=_INK)
-    axes.set_ylabel("position [m]", fontsize=12, color=_INK)
+    axes.set_title("Gripper position in the base frame", **TITLE)
+    axes.set_xlabel("time since the first image [s]", fontsize=12, color=INK)
+    axes.set_ylabel("position [m]", fontsize=12, color=INK)
     axes.margins(x=0.0)
     axes.grid(color="#e3e6ea")
-    axes.tick_params(labelsize=11, colors=_INK)
+    axes.tick_params(labelsize=11, colors=INK)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.legend(
