@@ -78,7 +78,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "executor": {"contracts", "pure"},
     "cameras": {"contracts", "pure"},
     "robots": {"contracts", "pure"},
-    "episodes": {"contracts", "pure"},
+    # a rosbag2 is one of the formats that `data` reads and writes
+    "episodes": {"contracts", "pure", "data"},
     "bringup": {"contracts", "pure", "robots"},
     "nodes": {"contracts", "policies", "pure", "sim", *_ADAPTERS},
     "process_group": {"contracts", "pure", "bringup"},
