@@ -25,6 +25,7 @@ class PolicyConfig:
         cell: where robot, table and camera stand.
         checkpoint: folder or name of the weights, empty for policies without any.
         device: where weights are put: auto, cpu, cuda or cuda:N.
+        num_threads: of a model on the CPU; 0 = as many as there are cores.
         max_depth_queries: rounds of the depth tool that a model may take per step.
         timeout_s: a step that takes longer raises `PolicyTimeoutError`.
         url: of the policy server, ws://host:port or wss://host:port.
@@ -36,6 +37,7 @@ class PolicyConfig:
     cell: Cell
     checkpoint: str = ""
     device: str = "auto"
+    num_threads: int = 0
     max_depth_queries: int = 3
     timeout_s: float = 2.0
     url: str = ""

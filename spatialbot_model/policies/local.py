@@ -78,7 +78,7 @@ class LocalPolicy:
         """
         from dataclasses import replace
 
-        from spatialbot_model.inference.threads import wait_passively
+        from spatialbot_model.inference.threads import use_threads, wait_passively
 
         wait_passively()
         from spatialbot_model.inference.checkpoints import check_checkpoint_spec
@@ -101,6 +101,7 @@ class LocalPolicy:
         key = (folder, options)
 
         def load() -> Engine:
+            use_threads(config.num_threads)
             engine = Engine.load(folder, options)
             engine.warm_up()
             return engine

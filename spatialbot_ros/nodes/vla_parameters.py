@@ -16,6 +16,9 @@ class VlaParameters:
     policy: str = parameter("classical", "policy by name", choices=tuple(POLICIES))
     checkpoint: str = parameter("", "folder or name of the policy's weights")
     device: str = parameter("auto", "where weights are put: auto, cpu, cuda or cuda:N")
+    num_threads: int = parameter(
+        0, "of a model on the CPU; 0 = as many as there are cores", low=0, high=1024
+    )
     max_depth_queries: int = parameter(3, "rounds of the depth tool per step", low=0, high=100)
     url: str = parameter("", "policy server of policy remote, ws://host:port")
     ssh: str = parameter("", "user@host[:port] to reach the server through; empty = directly")
@@ -56,6 +59,7 @@ class VlaParameters:
             cell=load_cell(self.cell_file),
             checkpoint=self.checkpoint,
             device=self.device,
+            num_threads=self.num_threads,
             max_depth_queries=self.max_depth_queries,
             timeout_s=self.policy_timeout_s,
             url=self.url,
