@@ -16,6 +16,8 @@ TELEOP_SOURCE = "teleop"
 NOISE_SOURCE = "noise"
 
 _PERIOD_TOLERANCE = 0.25
+_NO_FRAME = "its frame, or one before it, is not in the bag"
+_REFUSED = "the executor refused its action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ class ActionEvent:
         observation_ns: stamp of its frame, 0 when it was made from none.
         source: policy, teleop, expert or noise.
         bins: (7,) 0..100.
+        refused: the executor did not follow it, e.g. because a person had the arm.
     """
 
     stamp_ns: int
     observation_ns: int
     source: str
     bins: tuple[int, ...]
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +132,17 @@ def control_steps(
                 if pairs.issuperset(padded):
                     steps.append(learned)
                 else:
-                    lost["its frame, or one before it, is not in the bag"] += 1
+                    lost[_NO_FRAME] += 1
     for event in by_time:
+        if event.refused:
+            lost[_REFUSED] += 1
+            continue
         frames = _frames_by_time(event, pair_stamps_ns, pairs, history, period_ns)
         if frames:
             asked = instruction or _latest(texts, event.stamp_ns)
             steps.append(ControlStep(event.stamp_ns, frames, event.source, event.bins, "", asked))
         else:
-            lost["its frame, or one before it, is not in the bag"] += 1
+            lost[_NO_FRAME] += 1
     usable = [step for step in steps if step.instruction.strip()]
     lost["it has no instruction"] += len(steps) - len(usable)
     return sorted(usable, key=lambda step: (step.frames_ns[0], step.stamp_ns)), +lost
@@ -187,6 +194,9 @@ def _learned(
 ) -> Iterable[ControlStep]:
     text = step.answer.text if step.answer is not None else ""
     for action in step.actions:
+        if action.refused:
+            lost[_REFUSED] += 1
+            continue
         if action.source == NOISE_SOURCE and not text:
             lost["it is noise without the answer that would have been right"] += 1
             continue

@@ -22,6 +22,7 @@ from spatialbot_model.contracts.episode import (
     DEPTH_TOPIC,
     INSTRUCTION_TOPIC,
     POLICY_STEP_TOPIC,
+    SAFETY_EVENT_TOPIC,
     EpisodeMetadata,
 )
 from spatialbot_model.contracts.episode_images import (
@@ -50,8 +51,16 @@ from spatialbot_model.data.mcap_file import Channel, Location
 
 _COLOR_TOPICS = (COLOR_TOPIC, COLOR_COMPRESSED_TOPIC)
 _DEPTH_TOPICS = (DEPTH_TOPIC, DEPTH_COMPRESSED_TOPIC)
-_EVENT_TOPICS = (ACTION_TOPIC, POLICY_STEP_TOPIC, INSTRUCTION_TOPIC, COLOR_INFO_TOPIC)
+_EVENT_TOPICS = (
+    ACTION_TOPIC,
+    POLICY_STEP_TOPIC,
+    INSTRUCTION_TOPIC,
+    SAFETY_EVENT_TOPIC,
+    COLOR_INFO_TOPIC,
+)
 _NO_BINS = 255
+_REFUSED = 2
+"""Severity of a SafetyEvent about an action that was not executed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,6 +239,11 @@ def _steps(
             yield at.log_ns, reader.message(contents.channels[topic], at)
 
     spec = metadata.spec
+    refused = {
+        (str(message.source), int(message.sequence))
+        for _, message in events(SAFETY_EVENT_TOPIC)
+        if message.severity == _REFUSED and message.sequence
+    }
     actions = []
     for _, message in events(ACTION_TOPIC):
         if message.action_spec_id != spec.id:
@@ -243,6 +257,7 @@ def _steps(
                 stamp_ns_of(message.observation_stamp),
                 str(message.source),
                 _bins(folder, message.bins),
+                (str(message.source), int(message.sequence)) in refused,
             )
         )
     answers = [

@@ -32,6 +32,7 @@ class Step:
     text: str | None = None
     source: str = "policy"
     instruction: str = synthetic.METADATA.instruction
+    refused: bool = False
 
     @property
     def answer(self) -> str:
@@ -121,6 +122,16 @@ def step_messages(sequence: int, step: Step, spec_id: str) -> list[tuple[str, st
             bins=np.array(step.bins, np.uint8),
         )
         found.append((contract.ACTION_TOPIC, f"{MSGS}/DeltaAction", action, stamp_ns))
+    if step.refused:
+        event = synthetic.build(
+            f"{MSGS}/SafetyEvent",
+            header=common["header"],
+            name="overridden",
+            severity=2,
+            source=step.source,
+            sequence=sequence,
+        )
+        found.append((contract.SAFETY_EVENT_TOPIC, f"{MSGS}/SafetyEvent", event, stamp_ns))
     return found
 
 

@@ -157,3 +157,15 @@ def test_a_stamp_of_zero_is_no_frame_unless_a_clock_started_there() -> None:
     assert not lost
     steps, _ = control_steps(actions[:1], answers, pair_stamps_ns=[0, *pairs], instruction="go")
     assert [(step.frames_ns, step.text) for step in steps] == [((0,) * 4, "unrelated")]
+
+
+def test_refused_actions_are_seen_but_not_learned() -> None:
+    actions = [
+        ActionEvent(1, 1, "policy", BINS),
+        ActionEvent(2, 2, "policy", BINS, refused=True),
+        ActionEvent(3, 3, "policy", BINS),
+        ActionEvent(3, 3, "teleop", BINS, refused=True),
+    ]
+    steps, lost = control_steps(actions, [], pair_stamps_ns=[1, 2, 3], instruction="go", history=3)
+    assert [step.frames_ns for step in steps] == [(1, 1, 1), (3, 2, 1)]
+    assert list(lost.values()) == [2]

@@ -163,6 +163,22 @@ def test_lost_steps_are_reported(tmp_path: Path) -> None:
     assert "3 steps unusable" in dataset.report.summary()
 
 
+def test_what_a_person_overrode_is_not_learned(tmp_path: Path) -> None:
+    steps = [
+        Step(0, (1,) * 7),
+        Step(1, (2,) * 7, refused=True),
+        Step(1, (3,) * 7, source="teleop"),
+        Step(2, (4,) * 7),
+    ]
+    write_bag(tmp_path / "e", steps)
+    dataset = EpisodeDataset.open(tmp_path)
+    assert [sample.answer.bins[0] for sample in dataset] == [1, 3, 4]
+    assert [n for _, why, n in dataset.report.lost_steps if "refused" in why] == [1]
+    # the policy saw the frame at which it was overridden
+    stamps = [frame.stamp_ns for frame in dataset[2].frames[:3]]
+    assert stamps == [synthetic.stamp_of(k) for k in (2, 1, 0)]
+
+
 def test_mixed_action_specs_are_refused(tmp_path: Path) -> None:
     write_bag(tmp_path / "a", 2)
     other = ActionSpec(translation_limit_m=0.05)
