@@ -109,7 +109,7 @@ class ArmDrive:
     ) -> None:
         """Simulate `num_ticks` ticks while the joint targets go from one place to another."""
         data, dt_s = self._data, self._model.opt.timestep
-        qpos = data.qpos[self._q]
+        qpos, qvel = data.qpos[self._q], data.qvel[self._dq]
         bias = data.qfrc_bias[self._dq]
         applied = data.qfrc_applied[self._dq]
         finger_q, finger_dq = data.qpos[self._finger_q], data.qvel[self._finger_dq]
@@ -122,7 +122,11 @@ class ArmDrive:
             target_rad = target_rad + way_rad
             torque_nm = _STIFFNESS_NM_RAD * (target_rad - qpos)
             torque_nm += forward_nm
-            np.clip(torque_nm, -_TORQUE_LIMIT_NM, _TORQUE_LIMIT_NM, out=torque_nm)
+            # what the integrator's damping takes away is part of the torque that is limited
+            damping_nm = self._damping * qvel
+            np.clip(
+                torque_nm, damping_nm - _TORQUE_LIMIT_NM, damping_nm + _TORQUE_LIMIT_NM, torque_nm
+            )
             np.add(torque_nm, bias, out=applied)
             finger_applied[:] = self.hand.force_n(finger_q, finger_dq, dt_s)
             mujoco.mj_step(self._model, data)
