@@ -11,6 +11,7 @@ PACKAGE = "spatialbot_ros"
 # resolve(): colcon's --symlink-install runs this file through a link in its build folder
 ROOT = Path(__file__).resolve().parent
 SHIPPED_FOLDERS = ("launch", "config", "urdf", "datasets")
+EXTRAS = ("sim", "model", "data", "teleop", "viewer", "test")
 NODES = (
     "camera",
     "vla",
@@ -20,6 +21,7 @@ NODES = (
     "simulation",
     "instruct",
     "viewer",
+    "teleop",
 )
 
 
@@ -67,7 +69,7 @@ setup(
     ],
     zip_safe=False,
     install_requires=["setuptools", *requirements("base")],
-    extras_require={name: requirements(name) for name in ("sim", "model", "viewer", "test")},
+    extras_require={name: requirements(name) for name in EXTRAS},
     entry_points={
         "console_scripts": [
             "spatialbot = spatialbot_ros.cli:main",

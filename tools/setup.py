@@ -28,7 +28,7 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 STATE = VENV / "setup"
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)  # MuJoCo 4 and the ROS wheels
-DEMO_REQUIREMENTS = ("base", "ros", "build", "sim", "viewer", "model")
+DEMO_REQUIREMENTS = ("base", "ros", "build", "sim", "viewer", "model", "data", "teleop")
 TEST_REQUIREMENTS = ("test", "colcon")
 # a sourced ROS desktop would put its own rclpy in front of the wheels'
 ROS_VARIABLES = (

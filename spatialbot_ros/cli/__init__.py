@@ -4,7 +4,7 @@ import typer
 from rich.text import Text
 
 from spatialbot_model.contracts.errors import SpatialBotError
-from spatialbot_ros.cli import ask, bench, demo, episodes, model, serve, serve_files, up
+from spatialbot_ros.cli import ask, bench, demo, episodes, model, serve, serve_files, teleop, up
 from spatialbot_ros.cli.console import make_console
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command(epilog=up.EPILOG, context_settings={"ignore_unknown_options": True})
 app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.command("serve-files", epilog=serve_files.EPILOG)(serve_files.serve_files)
+app.command(epilog=teleop.EPILOG)(teleop.teleop)
 app.command(epilog=bench.EPILOG)(bench.bench)
 app.add_typer(model.app, name="model")
 app.add_typer(episodes.app, name="episodes")
