@@ -113,6 +113,8 @@ CONFINED = {
     "safetensors": ("spatialbot_model.modeling",),
     "tokenizers": ("spatialbot_model.processing",),
     "typer": ("spatialbot_ros.cli",),
+    "evdev": ("spatialbot_ros.teleop.gamepad",),
+    "pyspacemouse": ("spatialbot_ros.teleop.spacemouse",),
     # finds the arm's description where a ROS desktop has it
     "ament_index_python": ("spatialbot_ros.nodes", "spatialbot_ros.robots.description"),
 }
