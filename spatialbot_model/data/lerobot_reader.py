@@ -70,8 +70,8 @@ class LeRobotReader:
         Raises:
             RecordingError: files are missing, cut off or changed.
         """
-        for row in self._rows:
-            yield self._episode(row)
+        for k in range(len(self._rows)):
+            yield self.episode(k)
 
     def _read_episode_rows(self) -> list[dict[str, Any]]:
         files = sorted((self.folder / "meta/episodes").glob("*/*.parquet"))
@@ -91,7 +91,13 @@ class LeRobotReader:
             )
         return rows
 
-    def _episode(self, row: dict[str, Any]) -> EpisodeContents:
+    def episode(self, k: int) -> EpisodeContents:
+        """Episode number k.
+
+        Raises:
+            RecordingError: files are missing, cut off or changed.
+        """
+        row = self._rows[k]
         index = row["episode_index"]
         joint_names = tuple(self.info["features"]["joint_position"]["names"])
         path = self.folder / layout.DATA_PATH.format(

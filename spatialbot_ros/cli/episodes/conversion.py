@@ -128,11 +128,18 @@ def open_dataset(source: Path) -> list[tuple[str, Load]]:
     if is_lerobot(source):
         lerobot = LeRobotReader(source)
         lerobot.open()
-        return _from_iterator(source, lerobot.num_episodes, lerobot.episodes())
+        return [
+            (f"episode {k} of {source}", partial(lerobot.episode, k))
+            for k in range(lerobot.num_episodes)
+        ]
     if rlds_folder(source) is not None:
         rlds = RldsReader(source)
         rlds.open()
-        return _from_iterator(source, rlds.num_episodes, rlds.episodes())
+        records = rlds.episodes()
+        return [
+            (f"episode {k} of {source}", partial(_next, records, source))
+            for k in range(rlds.num_episodes)
+        ]
     folders = find_episodes(source)
     if not folders:
         raise RecordingError(
@@ -142,10 +149,12 @@ def open_dataset(source: Path) -> list[tuple[str, Load]]:
     return [(str(folder), partial(read_bag, folder)) for folder in folders]
 
 
-def _from_iterator(
-    source: Path, number: int, episodes: Iterator[EpisodeContents]
-) -> list[tuple[str, Load]]:
-    return [(f"episode {k} of {source}", partial(next, episodes)) for k in range(number)]
+def _next(records: Iterator[EpisodeContents], source: Path) -> EpisodeContents:
+    episode = next(records, None)
+    if episode is None:
+        # a record's place is known from the one before it only
+        raise RecordingError(f"{source} cannot be read any further, see the episode before")
+    return episode
 
 
 def _loads(
