@@ -185,7 +185,8 @@ def _segments(steps: list[_Step], started_ns: list[int]) -> list[list[_Step]]:
             num_started = max(num_started + 1, num_messages)
         segments[-1].append(step)
         text = asked or text
-        ended = step.answer is not None and step.answer.finished
+        # an expert may say so while noise still moves the arm
+        ended = step.answer is not None and step.answer.finished and not step.actions
     return segments
 
 

@@ -6,9 +6,10 @@ process. Before anything is timed, the frames of both are compared, pixel for pi
 """
 
 import random
+import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from spatialbot_ros.benchmarks.result import BenchmarkResult
 from spatialbot_ros.benchmarks.synthetic_episodes import write_synthetic_episode
 
 _BATCH = 16
+_ROUNDS = 5
 
 Row = dict[str, NDArray[Any]]
 
@@ -81,7 +83,7 @@ def run(
     size: int = 224,
     workers: int = 2,
     num_samples: int = 2000,
-    num_naive_samples: int = 100,
+    num_naive_samples: int = 320,
     num_episodes: int = 8,
     num_steps: int = 50,
     seed: int = 0,
@@ -93,7 +95,8 @@ def run(
             10 Hz are written first.
         size: side of the vision tower's square [px].
         workers: processes of both sides.
-        num_samples, num_naive_samples: per figure; the naive side needs far longer for each.
+        num_samples, num_naive_samples: per figure, in five rounds that go by turns; the naive
+            side needs far longer for each.
         num_episodes, num_steps: of what is written.
 
     Raises:
@@ -151,12 +154,15 @@ def _measure(
     )
     _check_equal(naive, (_Loader(plain, settings), _Loader(cached, None)), order[:5])
     naive_reader.close()
-    for name, samples, num in (
-        ("naive", naive, num_naive_samples),
-        ("bags", _Loader(plain, settings), num_samples),
-        ("cached", _Loader(cached, None), num_samples),
-    ):
-        figures[f"{name}_samples_s"] = _samples_s(_Rows(samples, order[:num]), workers)
+    for name, samples_s in _samples_s(
+        {
+            "naive": _Rows(naive, order[: num_naive_samples // _ROUNDS + 1]),
+            "bags": _Rows(_Loader(plain, settings), order[: num_samples // _ROUNDS + 1]),
+            "cached": _Rows(_Loader(cached, None), order[: num_samples // _ROUNDS + 1]),
+        },
+        workers,
+    ).items():
+        figures[f"{name}_samples_s"] = samples_s
     return BenchmarkResult(
         name="loader",
         figures=figures,
@@ -181,16 +187,22 @@ def _check_equal(naive: _Naive, loaders: Sequence[_Loader], order: Sequence[int]
                     )
 
 
-def _samples_s(rows: _Rows, workers: int) -> float:
-    """Samples a second of a second pass; the first one opens files in the workers."""
+def _samples_s(subjects: Mapping[str, _Rows], workers: int) -> dict[str, float]:
+    """Samples a second, median of rounds that go by turns; a first one opens files."""
     from torch.utils.data import DataLoader
 
-    loader: Any = DataLoader(rows, batch_size=_BATCH, num_workers=workers, persistent_workers=True)  # type: ignore[arg-type]
-    for _ in loader:
-        pass
-    start_s = time.perf_counter()
-    num = sum(len(batch["color"]) for batch in loader)
-    return round(num / (time.perf_counter() - start_s), 1)
+    loaders: dict[str, Any] = {
+        name: DataLoader(rows, batch_size=_BATCH, num_workers=workers, persistent_workers=True)  # type: ignore[arg-type]
+        for name, rows in subjects.items()
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in subjects}
+    for round_number in range(_ROUNDS + 1):
+        for name, loader in loaders.items():
+            start_s = time.perf_counter()
+            num = sum(len(batch["color"]) for batch in loader)
+            if round_number:
+                speeds[name].append(num / (time.perf_counter() - start_s))
+    return {name: round(statistics.median(values), 1) for name, values in speeds.items()}
 
 
 def _fit(images: Images, settings: ImageSettings | None) -> Images:
