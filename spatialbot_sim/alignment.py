@@ -80,15 +80,18 @@ class DepthAlignment:
         x0, y0 = (np.maximum(low.ravel()[seen], 0) for low in (x0, y0))
         spans_x = np.minimum(x1.ravel()[seen], width - 1) - x0
         spans_y = np.minimum(y1.ravel()[seen], height - 1) - y0
-        first = y0 * width + x0
+        # of the type that numpy indexes with: anything else is converted at each use
+        first = (y0 * width + x0).astype(np.intp)
         aligned = np.full(height * width, _NOTHING)
         layer = np.empty_like(aligned)
         for row in range(spans_y.max(initial=0) + 1):
-            tall = spans_y >= row
-            for column in range(spans_x.max(initial=0) + 1):
-                covers = tall & (spans_x >= column)
+            tall = _at_least(spans_y, row)
+            first_row, z_row, spans_row = first[tall], z_mm[tall], spans_x[tall]
+            for column in range(spans_row.max(initial=0) + 1):
+                wide = _at_least(spans_row, column)
                 layer.fill(_NOTHING)
-                layer[first[covers] + (row * width + column)] = z_mm[covers]
+                # a view that begins later, instead of an offset to every index
+                layer[row * width + column :][first_row[wide]] = z_row[wide]
                 np.minimum(aligned, layer, out=aligned)
         aligned[aligned == _NOTHING] = 0
         return aligned.reshape(height, width)
@@ -142,3 +145,10 @@ def _window(
         slice(max(rows[0] - 2, 0), min(rows[-1] + 2, height)),
         slice(max(columns[0] - 2, 0), min(columns[-1] + 2, width)),
     )
+
+
+def _at_least(spans: NDArray[np.int32], number: int) -> slice | NDArray[np.intp]:
+    """Index of the elements that are as large as `number`; a slice when all are."""
+    if spans.min(initial=number) >= number:
+        return slice(None)
+    return np.flatnonzero(spans >= number)

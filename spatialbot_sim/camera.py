@@ -43,13 +43,13 @@ class SensorRenderer:
                 max(self._mount.color.width, self._mount.depth.width),
                 max(self._mount.color.height, self._mount.depth.height),
             )
-            self._gl.make_current()
         self.use(world)
 
     def use(self, world: World) -> None:
         """Show another world; needed after every reset."""
         if self._gl is None:
             raise SimulationError("the renderer is not open; call open() in the rendering thread")
+        self._gl.make_current()
         if self._context is not None:
             self._context.free()
         self._world = world
@@ -83,6 +83,7 @@ class SensorRenderer:
     def close(self) -> None:
         """Free the OpenGL context; allowed more than once."""
         if self._context is not None:
+            self._gl.make_current()
             self._context.free()
             self._context = None
         if self._gl is not None:
@@ -99,6 +100,8 @@ class SensorRenderer:
     ) -> None:
         if self._world is None or self._scene is None or self._context is None:
             raise SimulationError("the renderer is not open; call open() in the rendering thread")
+        # another renderer of this thread may have drawn meanwhile
+        self._gl.make_current()
         model, data = self._world.model, self._world.data
         camera = mujoco.MjvCamera()
         camera.type = mujoco.mjtCamera.mjCAMERA_FIXED

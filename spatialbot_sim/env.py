@@ -129,7 +129,7 @@ class TabletopEnv:
         self._renderer = SensorRenderer(cell.camera)
         self._alignment: DepthAlignment | None = None
         self._noise: StereoNoise | None = None
-        self._ik = ArmIk()
+        self._ik = ArmIk(options.command_period_s)
         self._history = FrameHistory()
         self._reference = TargetReference(options.response_lag_s)
         self._q_rad = cell.home_joints_rad
@@ -171,6 +171,8 @@ class TabletopEnv:
         self._hand_body = int(world.model.body(HAND_BODY).id)
         self._q_rad = self._drive.q_rad
         self._ik.reset(self._q_rad)
+        # a new one: time that has run already would change the last digits of what follows
+        self._reference = TargetReference(self._options.response_lag_s)
         self._reference.reset(self._T_base_ee())
         self._gripper_closed = False
         self._num_steps = 0
@@ -200,7 +202,7 @@ class TabletopEnv:
         period_s = self._options.command_period_s
         for k in range(self._num_commands):
             self._reference.advance(period_s)
-            q_rad = self._ik.follow(self._reference.delayed(), iterations=1)
+            q_rad = self._ik.follow(self._reference.delayed())
             drive.move(self._q_rad, q_rad, self._num_ticks)
             self._q_rad = q_rad
             self.on_command(self._num_steps / self._spec.rate_hz + (k + 1) * period_s)

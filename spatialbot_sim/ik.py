@@ -15,39 +15,49 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.errors import SimulationError
 from spatialbot_model.contracts.transforms import compose
-from spatialbot_sim.world import ROBOT_PREFIX
+from spatialbot_sim.world import JOINT_NAMES, ROBOT_PREFIX
 
 TCP_SITE = f"{ROBOT_PREFIX}tcp"
 TCP_IN_HAND_M = (0.0, 0.0, 0.1034)
 """Tool centre point in the hand's frame, as libfranka has it with the hand configured."""
 
+JOINT_SPEEDS_RAD_S = (2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26)
+"""Highest joint speeds of the FR3, as Franka publishes them."""
+
 _SOLVER = "daqp"
 _DAMPING = 1e-6
+_LM_DAMPING = 0.1
+"""Damps in proportion to the error that is left: out of reach the arm stretches, and rests."""
 _ROTATION_WEIGHT_M = 0.3
 """How many metres of position error weigh as much as one radian."""
 
 
 class ArmIk:
-    """Follows tool poses from one joint configuration to the next; `reset` comes first."""
+    """Follows tool poses from one joint configuration to the next; `reset` comes first.
 
-    def __init__(self) -> None:
+    Args:
+        period_s: time from one pose to the next; the joints go no faster than they may.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
         self._configuration: mink.Configuration | None = None
         self._task: mink.FrameTask | None = None
         self._limits: list[mink.Limit] = []
 
     def reset(self, q_rad: NDArray[np.float64]) -> None:
-        """Stand at joint positions (7,)."""
-        if self._configuration is None:
-            model = arm_model()
-            self._configuration = mink.Configuration(model)
-            self._task = mink.FrameTask(
-                TCP_SITE,
-                "site",
-                position_cost=1.0,
-                orientation_cost=_ROTATION_WEIGHT_M,
-            )
-            self._limits = [mink.ConfigurationLimit(model)]
-        self._configuration.update(q=np.asarray(q_rad, dtype=np.float64))
+        """Stand at joint positions (7,), with nothing left of what was before."""
+        model = arm_model()
+        self._configuration = mink.Configuration(model, np.array(q_rad, dtype=np.float64))
+        self._task = mink.FrameTask(
+            TCP_SITE,
+            "site",
+            position_cost=1.0,
+            orientation_cost=_ROTATION_WEIGHT_M,
+            lm_damping=_LM_DAMPING,
+        )
+        speeds = dict(zip(JOINT_NAMES, JOINT_SPEEDS_RAD_S, strict=True))
+        self._limits = [mink.ConfigurationLimit(model), mink.VelocityLimit(model, speeds)]
 
     @property
     def T_base_tcp(self) -> NDArray[np.float64]:
@@ -55,8 +65,8 @@ class ArmIk:
         transform = self._opened.get_transform_frame_to_world(TCP_SITE, "site")
         return np.asarray(transform.as_matrix())
 
-    def follow(self, T_base_tcp: NDArray[np.float64], iterations: int = 2) -> NDArray[np.float64]:
-        """Joint positions (7,) [rad] nearest to the last ones that bring the tool to a pose.
+    def follow(self, T_base_tcp: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Joint positions (7,) [rad] one period later, on the shortest way to a tool pose.
 
         A pose out of reach is approached as far as the joints' limits allow.
 
@@ -66,16 +76,20 @@ class ArmIk:
         configuration, task = self._opened, self._task
         assert task is not None
         task.set_target(mink.SE3.from_matrix(T_base_tcp))
-        for _ in range(iterations):
-            try:
-                velocity = mink.solve_ik(
-                    configuration, [task], 1.0, _SOLVER, damping=_DAMPING, limits=self._limits
-                )
-            except mink.MinkError as error:
-                raise SimulationError(
-                    f"no joint positions for the tool at {T_base_tcp[:3, 3].tolist()} m: {error}"
-                ) from error
-            configuration.integrate_inplace(velocity, 1.0)
+        try:
+            velocity_rad_s = mink.solve_ik(
+                configuration,
+                [task],
+                self._period_s,
+                _SOLVER,
+                damping=_DAMPING,
+                limits=self._limits,
+            )
+        except mink.MinkError as error:
+            raise SimulationError(
+                f"no joint positions for the tool at {T_base_tcp[:3, 3].tolist()} m: {error}"
+            ) from error
+        configuration.integrate_inplace(velocity_rad_s, self._period_s)
         return np.array(configuration.q)
 
     @property

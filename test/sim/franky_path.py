@@ -1,8 +1,7 @@
-"""The way an action takes on the robot: executor, its owner thread, franky, libfranka, simulator."""
+"""The way an action takes on the robot: executor, owner thread, franky, libfranka, lab."""
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +32,7 @@ class FrankyPath:
         self._running = running
         self._spec = spec
         config = ExecutorConfig(action_rate_hz=spec.rate_hz)
-        envelope = SafetyEnvelope(
-            SafetyLimits(), cell.workspace_min_m, cell.workspace_max_m, spec
-        )
+        envelope = SafetyEnvelope(SafetyLimits(), cell.workspace_min_m, cell.workspace_max_m, spec)
         self.executor = Executor(config, envelope)
         self._owner = ArmOwner(
             FrankyArm(FrankyConfig(running.address)),
@@ -66,9 +63,7 @@ class FrankyPath:
             wait_until(lambda due_s=due_s: self.robot_time_s() >= due_s)
             poses.append((self.robot_time_s() - begin_s, self.measured()))
             self._sequence += 1
-            self._owner.submit(
-                ActionRequest.from_action(action, self._sequence, self.now_ns())
-            )
+            self._owner.submit(ActionRequest.from_action(action, self._sequence, self.now_ns()))
         return poses
 
     def settle(self, duration_s: float) -> NDArray[np.float64]:
