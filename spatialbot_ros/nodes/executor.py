@@ -2,8 +2,9 @@
 
 Subscribes `/spatialbot/action`; publishes `/joint_states`, `/spatialbot/{ee_pose, gripper,
 executor_state, safety_event}` and diagnostics; serves `/spatialbot/{stop, resume, recover,
-home}`. ``executor_state.last_sequence`` acknowledges a policy's action: it was integrated or refused.
-Actions with source ``teleop`` override those of the policy (docs/teleoperation.md).
+home}`. ``executor_state.last_sequence`` acknowledges a policy's action: it was
+integrated or refused. Actions with source ``teleop`` override those of the policy
+(docs/teleoperation.md).
 """
 
 import sys

@@ -182,12 +182,12 @@ def test_session_keys_drive_the_recorder(person):
 
 
 def test_a_person_overrides_a_policy_on_an_arm_and_lets_go():
-    process = ExecutorProcess(robot="memory", robot_ip="none", teleop_hold_off_s=0.6)
+    process = ExecutorProcess(robot="memory", robot_ip="none", teleop_hold_off_s=2.0)
     client = ExecutorClient()
     terminal = None
     try:
         client.wait_for_state("idle")
-        terminal = TeleopTerminal(speed_level=4)
+        terminal = TeleopTerminal(speed_level=4, key_window_s=0.5)
         terminal.wait_for_screen("x +0.360")
         client.act((0.006, 0, 0))
         terminal.hold("a")

@@ -1,5 +1,7 @@
 """What the person sees."""
 
+import io
+
 import pytest
 from rich.console import Console
 
@@ -28,7 +30,7 @@ STATUS = ScreenStatus(
 
 
 def lines(status: ScreenStatus) -> list[str]:
-    console = Console(width=80, height=24, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=80, height=24, record=True, file=io.StringIO())
     console.print(render(status, KeyboardDevice().help))
     return console.export_text().splitlines()
 
