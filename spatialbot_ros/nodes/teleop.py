@@ -31,6 +31,7 @@ from spatialbot_ros.teleop.session import EpisodeSession, RecorderRequest
 
 _POLL_PERIOD_S = 0.02
 _SCREEN_PERIOD_S = 0.1
+_NO_TIME = "ROS time has not begun: nothing comes on /clock; on hardware say --hardware"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class TeleopNode(Node):
             instruction=instruction,
             episode_message=session.message,
             episode_counts=session.counts,
-            notice=self._notice,
+            notice=self._notice if self.get_clock().now().nanoseconds else _NO_TIME,
         )
 
 

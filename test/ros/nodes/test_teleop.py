@@ -219,6 +219,15 @@ def test_a_person_overrides_a_policy_on_an_arm_and_lets_go():
         assert code == 0 and "Traceback" not in errors, errors
 
 
+def test_without_simulated_time_nothing_moves_and_it_is_said():
+    terminal = TeleopTerminal(use_sim_time="true")
+    try:
+        terminal.wait_for_screen("ROS time has not begun", "--hardware")
+    finally:
+        code, errors = terminal.end()
+    assert code == 0 and "Traceback" not in errors
+
+
 def test_the_terminal_is_given_back_as_it_was():
     terminal = TeleopTerminal()
     terminal.wait_for_screen("no executor")
