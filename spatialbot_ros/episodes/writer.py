@@ -28,7 +28,7 @@ from spatialbot_ros.episodes.image_compression import compress_cdr
 
 QUEUE_BYTES = 128 * 1024**2
 RESERVE_BYTES = 256 * 1024**2
-FLUSH_S = 0.25
+FLUSH_S = 0.1
 """Longest time for which a message waits for its chunk to fill [s]."""
 
 _CHECK_DISK_EVERY_BYTES = 16 * 1024**2
