@@ -83,6 +83,18 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             " on the same weights",
             "spatialbot_ros.benchmarks.inference",
         ),
+        "collect": Benchmark(
+            "episodes of the scripted expert, rendered and written: speed against robot time",
+            "spatialbot_ros.benchmarks.collect",
+        ),
+        "recorder": Benchmark(
+            "two 640x480 RGB-D streams at 30 Hz: messages lost, and MB/s against a plain file",
+            "spatialbot_ros.benchmarks.recorder",
+        ),
+        "loader": Benchmark(
+            "training samples from bags: samples a second against reading the bags with rosbags",
+            "spatialbot_ros.benchmarks.loader",
+        ),
         "transport": Benchmark(
             "camera images across processes: frames lost and latency of the shipped Fast DDS"
             " profile against the default one",

@@ -2,8 +2,10 @@
 
 import typer
 
-from spatialbot_ros.cli.episodes import convert, manage, replay
+from spatialbot_ros.cli.episodes import collect, convert, export, manage, replay
 
-app = typer.Typer(no_args_is_help=True, help="Look at, repair, replay and convert episodes.")
-for group in (manage, replay, convert):
+app = typer.Typer(
+    no_args_is_help=True, help="Collect, look at, repair, replay and convert episodes."
+)
+for group in (collect, manage, replay, convert, export):
     group.register(app)
