@@ -38,7 +38,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """One row per action, in order of `capture_ns`; all stamps are ROS time in nanoseconds.
+    """One row per action that was followed, in order of `capture_ns`; stamps are ROS time [ns].
 
     Attributes:
         capture_ns: (N,) stamp of the row's frame, as the camera gave it.
@@ -131,6 +131,7 @@ class EpisodeContents:
         frames: gives all RGB-D frames in order of time, the steps' and those between; each
             stamp once. Every call starts anew.
         num_frames: how many `frames` gives.
+        num_refused: recorded actions that the executor did not follow; they are no steps.
         num_lone_images: recorded images whose other half was not; they cannot be converted.
     """
 
@@ -145,6 +146,7 @@ class EpisodeContents:
     frames: Callable[[], Iterator[RgbdFrame]]
     num_frames: int
     num_lone_images: int = 0
+    num_refused: int = 0
 
     def frames_with_rows(self) -> Iterator[tuple[RgbdFrame, range]]:
         """Every frame with the rows that were decided on it; most often one, or none.

@@ -21,6 +21,7 @@ from spatialbot_model.contracts.episode import (
     GRIPPER_TOPIC,
     JOINTS_TOPIC,
     POLICY_STEP_TOPIC,
+    SAFETY_EVENT_TOPIC,
 )
 from spatialbot_model.contracts.episode_contents import EpisodeContents, Steps, StoredMessage
 from spatialbot_model.contracts.episode_images import logical_topic
@@ -50,17 +51,19 @@ def read_bag(folder: Path) -> EpisodeContents:
     """
     with EpisodeReader(folder) as reader:
         scan = _Scan(reader)
+        steps = scan.steps()
         return EpisodeContents(
             name=folder.resolve().name,
             metadata=reader.metadata,
             intrinsics=scan.camera,
             joint_names=scan.joint_names,
             image_frame_id=scan.image_frame_id,
-            steps=scan.steps(),
+            steps=steps,
             messages=tuple(scan.messages),
             type_hashes=dict(installed_hashes()),
             frames=partial(_frames, folder, scan.camera),
             num_frames=len(scan.pairs),
+            num_refused=scan.num_refused,
             num_lone_images=len(scan.stamps[COLOR_TOPIC] ^ scan.stamps[DEPTH_TOPIC]),
         )
 
@@ -71,9 +74,10 @@ class _Scan:
     def __init__(self, reader: EpisodeReader) -> None:
         self._folder = reader.folder
         self.messages: list[StoredMessage] = []
+        self.num_refused = 0
         self.stamps: dict[str, set[int]] = {topic: set() for topic in _IMAGES}
         self._decoded: dict[str, list[tuple[int, Any]]] = {
-            topic: [] for topic in (*_STATES, ACTION_TOPIC, POLICY_STEP_TOPIC)
+            topic: [] for topic in (*_STATES, ACTION_TOPIC, POLICY_STEP_TOPIC, SAFETY_EVENT_TOPIC)
         }
         info: Any = None
         installed, recorded = installed_hashes(), reader.type_hashes
@@ -107,13 +111,21 @@ class _Scan:
         self.joint_names = tuple(self._decoded[JOINTS_TOPIC][0][1].name)
 
     def steps(self) -> Steps:
-        """One row per action that has a frame."""
+        """One row per action that has a frame and was not refused."""
+        refused = {
+            (message.source, message.sequence)
+            for _, message in self._decoded[SAFETY_EVENT_TOPIC]
+            if message.severity == message.REFUSED and message.sequence
+        }
         answers = {
             (stamp_ns_of(m.observation_stamp), m.sequence): m.text
             for _, m in self._decoded[POLICY_STEP_TOPIC]
         }
         rows = []
         for sent_ns, message in self._decoded[ACTION_TOPIC]:
+            if (message.source, message.sequence) in refused:
+                self.num_refused += 1
+                continue
             observed_ns = stamp_ns_of(message.observation_stamp)
             # an operator's action may name no frame, or one that was not recorded
             frame = int(np.searchsorted(self.pairs, observed_ns or sent_ns, side="right")) - 1

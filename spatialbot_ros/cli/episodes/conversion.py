@@ -47,6 +47,7 @@ class ConversionReport:
     Attributes:
         episodes, steps: written; a step is an action with its frame.
         frames_between: written frames that no action was computed from.
+        refused: actions that the executor did not follow; they are no steps.
         lone_images: images left out because colour or depth of their stamp was not recorded.
         filtered: episodes left out because of their label.
         skipped: name -> why, of episodes that could not be used.
@@ -55,6 +56,7 @@ class ConversionReport:
     episodes: int = 0
     steps: int = 0
     frames_between: int = 0
+    refused: int = 0
     lone_images: int = 0
     filtered: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
@@ -206,4 +208,5 @@ def _add(
     report.episodes += 1
     report.steps += len(episode.steps)
     report.frames_between += episode.num_frames - len(set(episode.steps.capture_ns.tolist()))
+    report.refused += episode.num_refused
     report.lone_images += episode.num_lone_images

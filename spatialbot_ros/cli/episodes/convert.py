@@ -69,6 +69,8 @@ def convert(
         console.print(f"left out {name}: {why}", markup=False)
     if report.filtered:
         console.print(f"left out {report.filtered} episodes of other labels")
+    if report.refused:
+        console.print(f"{report.refused} actions were refused by the executor and are no steps")
     if report.lone_images:
         console.print(f"left out {report.lone_images} images without their other half")
     console.print(

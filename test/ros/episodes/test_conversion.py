@@ -151,6 +151,30 @@ def test_images_without_their_other_half_are_counted(tmp_path: Path) -> None:
     assert len(found[contract.COLOR_TOPIC]) == len(found[contract.DEPTH_TOPIC]) == 5
 
 
+def test_refused_actions_are_no_steps_but_come_back(tmp_path: Path) -> None:
+    writer = synthetic.open_writer(tmp_path / "a")
+    for step in range(4):
+        action = synthetic.messages_of(step)[contract.ACTION_TOPIC]
+        action.sequence = step + 1
+        synthetic.write_step(writer, step, ACTION_TOPIC=action)
+    for sequence, severity in ((1, 1), (2, 2)):  # clamped, refused
+        event = synthetic.build(
+            f"{MSGS}/SafetyEvent",
+            header=synthetic.header(synthetic.stamp_of(3)),
+            severity=severity,
+            source="policy",
+            sequence=sequence,
+        )
+        data = synthetic.encode(contract.SAFETY_EVENT_TOPIC, event)
+        writer.write(contract.SAFETY_EVENT_TOPIC, data, synthetic.stamp_of(3))
+    writer.close("success", "", synthetic.stamp_of(4))
+    assert read_bag(tmp_path / "a").steps.sequence.tolist() == [1, 3, 4]
+    report = convert([tmp_path / "a"], tmp_path / "set", "rlds")
+    assert (report.steps, report.refused, report.frames_between) == (3, 1, 1)
+    convert([tmp_path / "set"], tmp_path / "back", "rosbag2")
+    assert hashes(tmp_path / "back/a") == hashes(tmp_path / "a")
+
+
 def test_different_action_specs_do_not_mix(tmp_path: Path) -> None:
     other = ActionSpec(translation_limit_m=0.05).to_mapping()
     write_run(tmp_path / "in/a")
