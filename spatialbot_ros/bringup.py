@@ -65,6 +65,9 @@ PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
     LaunchArgument("url", "", "server of policy remote, ws://host:port"),
     LaunchArgument("ssh", "", "user@host to reach that server through; empty = directly"),
     LaunchArgument("token_file", "", "file with that server's token"),
+    LaunchArgument(
+        "teleop_hold_off", 1.0, "robot seconds after a person's last action until the policy acts"
+    ),
     LaunchArgument("instruction", "", "execute this once everything runs; empty = wait for goals"),
     LaunchArgument("record", True, "run the episode recorder"),
     LaunchArgument("record_directory", "out/episodes", "where episodes are written"),
@@ -163,7 +166,11 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
             | ({"reconnect_timeout": 1.0} if simulation else {}),
             namespace="/camera",
         ),
-        _node("executor", {**common, "robot": a["robot"], "robot_ip": a["robot_ip"]}),
+        _node(
+            "executor",
+            {**common, "robot": a["robot"], "robot_ip": a["robot_ip"]}
+            | {"teleop_hold_off_s": a["teleop_hold_off"]},
+        ),
         _node("depth_service", common),
         _node("vla", common | {name: a[name] for name in _POLICY_ARGUMENTS}),
     ]

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 
-
 TELEOP = "teleop"
 """Source of the actions of a person; they override everybody else's."""
 

@@ -201,7 +201,7 @@ class RerunView:
             self._recording.log("text/executor", rr.TextLog(text, level="DEBUG"))
 
     def _on_safety_event(self, message: Any) -> None:
-        level = "WARN" if message.severity == 1 else "ERROR"
+        level = {0: "INFO", 1: "WARN"}.get(int(message.severity), "ERROR")
         text = f"{message.name}: {message.detail}".rstrip(": ")
         self._recording.log("text/safety", rr.TextLog(text, level=level))
 
