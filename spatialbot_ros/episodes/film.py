@@ -23,13 +23,13 @@ Picture = NDArray[np.uint8]
 
 
 def write_film(folder: Path, path: Path, fps: int = 15) -> int:
-    """Write an MP4 (H.264) of an episode; returns the number of its frames.
+    """Write an MP4 (AV1) of an episode; returns the number of its frames.
 
     Raises:
         RecordingError: the episode cannot be read, or the disk does not take the film.
         MissingDependencyError: PyAV is not installed.
     """
-    with VideoWriter(path, color_codec("h264"), fps) as film:
+    with VideoWriter(path, color_codec("av1"), fps) as film:
         for picture in pictures(folder):
             film.append(picture)
     return film.num_frames
