@@ -17,7 +17,7 @@ from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import SimulationError
 from spatialbot_model.contracts.transforms import Matrix, matrix_to_quaternion
 from spatialbot_model.contracts.types import CameraIntrinsics
-from spatialbot_sim.objects import add_board, add_object
+from spatialbot_sim.objects import add_board, add_holder, add_object, add_obstacle, add_print
 from spatialbot_sim.tasks import Scene
 
 TIMESTEP_S = 0.001
@@ -56,7 +56,7 @@ class World:
     """A compiled world and its state.
 
     Attributes:
-        body_ids: MuJoCo id of every object and board by name.
+        body_ids: MuJoCo id of every object, board, holder and obstacle by name.
     """
 
     scene: Scene
@@ -65,7 +65,7 @@ class World:
     body_ids: dict[str, int]
 
     def body_position_m(self, name: str) -> NDArray[np.float64]:
-        """Centre of an object or board in the base frame, shape (3,)."""
+        """Origin of a body in the base frame, shape (3,)."""
         return np.array(self.data.xpos[self.body_ids[name]])
 
     def body_speed_m_s(self, name: str) -> float:
@@ -88,7 +88,8 @@ def build_world(scene: Scene, cell: Cell) -> World:
             f"the world of {scene.task} seed {scene.seed} does not compile: {error}"
         ) from error
     data = mujoco.MjData(model)
-    names = [item.name for item in scene.objects] + [board.name for board in scene.boards]
+    things = (*scene.objects, *scene.boards, *scene.holders, *scene.obstacles)
+    names = [thing.name for thing in things]
     world = World(
         scene=scene,
         model=model,
@@ -122,7 +123,8 @@ def settle(world: World) -> None:
     qpos_index = np.array([joint.qposadr[0] for joint in pinned])
     dof_index = np.array([joint.dofadr[0] for joint in pinned])
     qpos = data.qpos[qpos_index].copy()
-    names = [item.name for item in world.scene.objects]
+    free = (*world.scene.objects, *world.scene.obstacles)
+    names = [thing.name for thing in free]
     for step in range(round(_SETTLE_LIMIT_S / TIMESTEP_S)):
         mujoco.mj_step(model, data)
         data.qpos[qpos_index] = qpos
@@ -131,7 +133,7 @@ def settle(world: World) -> None:
             break
     data.time = start_s
     mujoco.mj_forward(model, data)
-    for item in world.scene.objects:
+    for item in free:
         # the height counts, too: an arm on top pushes an object into the table
         laid_m = model.body(item.name).pos
         shift_m = float(np.linalg.norm(world.body_position_m(item.name) - laid_m))
@@ -158,6 +160,12 @@ def build_mjcf(scene: Scene, cell: Cell) -> str:
         add_board(worldbody, board, cell.table_top_z_m)
     for item in scene.objects:
         add_object(worldbody, asset, item, cell.table_top_z_m)
+    for holder in scene.holders:
+        add_holder(worldbody, holder, cell.table_top_z_m)
+    for obstacle in scene.obstacles:
+        add_obstacle(worldbody, asset, obstacle, cell.table_top_z_m)
+    for sheet in scene.prints:
+        add_print(worldbody, asset, sheet, cell.camera.T_base_color, cell.table_top_z_m)
     option = _child(root, "option")
     option.set("timestep", str(TIMESTEP_S))
     # in MuJoCo's default friction cone a ball creeps out of the fingers within a second (measured)

@@ -5,70 +5,48 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_sim.objects.kinds import (
-    BANANA_BEND_M,
-    BANANA_HALF_ANGLE_RAD,
-    BANANA_RADIUS_M,
-    scales_of,
-)
-from spatialbot_sim.objects.types import PlacedObject
+from spatialbot_sim.objects.kinds import BANANA_BEND_M, BANANA_HALF_ANGLE_RAD, BANANA_RADIUS_M
+from spatialbot_sim.objects.placed import PlacedObject
 
 _LOWEST_M = 0.013
 """Of the tool centre point above the surface: the fingertips reach 9 mm further down."""
 _PALM_ROOM_M = 0.032
 """How far a thing may rise above the tool centre point."""
+_QUARTERS = (0.0, np.pi / 2, np.pi, -np.pi / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Grasp:
-    """How to take an object that stands upright.
+    """One way to take a thing that stands upright.
 
     Attributes:
-        offset_m: (3,) where the tool centre point goes, in the body frame (its origin is half the
-            object's height above the surface it stands on).
-        yaw_rad: of the gripper in the body frame: the fingers close along the y axis of a frame
-            turned so about the body's z. Half a turn more is the same grasp.
-        width_m: of the object between the fingers.
-        symmetric: any yaw will do.
+        point_m: (3,) where the tool centre point goes, in the thing's own frame (its origin is
+            half its height above the surface it stands on).
+        yaws_rad: directions of the tool's x axis about the thing's z axis; the fingers close
+            across it. Empty when every direction does.
+        width_m: of the thing between the fingers.
     """
 
-    offset_m: NDArray[np.float64]
-    yaw_rad: float
+    point_m: NDArray[np.float64]
+    yaws_rad: tuple[float, ...]
     width_m: float
-    symmetric: bool = False
-
-
-def grasp_of(item: PlacedObject) -> Grasp:
-    """The best way to grasp an object.
-
-    Raises:
-        UnknownNameError: its kind does not exist, or not in its size.
-    """
-    length_m, width_m, tall_m = item.extent_m
-    z_m = max(tall_m / 2, tall_m - _PALM_ROOM_M, _LOWEST_M) - tall_m / 2
-    if item.kind == "cube":
-        # a little above the centre: room for the hand, the fingertips well above the table
-        return Grasp(np.array([0.0, 0.0, z_m + 0.002]), 0.0, float(length_m))
-    if item.kind == "cup":
-        # the handle points along the cup's x axis, out of the way of the fingers
-        return Grasp(np.array([0.0, 0.0, z_m]), 0.0, float(width_m))
-    if item.kind == "banana":
-        scale = scales_of(item.kind, item.size)[0]
-        offset_m = np.array([0.0, banana_middle_m(scale), z_m])
-        return Grasp(offset_m, 0.0, 2 * BANANA_RADIUS_M * scale)
-    return Grasp(np.array([0.0, 0.0, z_m]), 0.0, float(width_m), symmetric=True)
 
 
 def grasps_of(item: PlacedObject) -> tuple[Grasp, ...]:
-    """Every way to grasp an object, the best first; half a turn more is not counted.
-
-    Raises:
-        UnknownNameError: its kind does not exist, or not in its size.
-    """
-    best = grasp_of(item)
+    """The ways to grasp an object."""
+    extent = item.extent
+    height_m = max(extent.height_m / 2, extent.height_m - _PALM_ROOM_M, _LOWEST_M)
+    z_m = height_m - extent.height_m / 2
     if item.kind == "cube":
-        return best, Grasp(best.offset_m, np.pi / 2, best.width_m)
-    return (best,)
+        # a little above the centre: room for the hand, the fingertips well above the table
+        return (Grasp(np.array([0.0, 0.0, z_m + 0.002]), _QUARTERS, extent.width_m),)
+    if item.kind == "cup":
+        # the handle points along the cup's x axis, out of the way of the fingers
+        return (Grasp(np.array([0.0, 0.0, z_m]), (0.0, np.pi), extent.width_m),)
+    if item.kind == "banana":
+        point_m = np.array([0.0, banana_middle_m(item.width_scale), z_m])
+        return (Grasp(point_m, (0.0, np.pi), 2 * BANANA_RADIUS_M * item.width_scale),)
+    return (Grasp(np.array([0.0, 0.0, z_m]), (), extent.width_m),)
 
 
 def banana_middle_m(scale: float) -> float:

@@ -1,17 +1,15 @@
-"""The kinds of graspable objects: sizes and colours.
+"""The kinds of graspable objects: nominal sizes, colours, and how the hand takes them.
 
-Sizes fit the FR3 hand: it opens to 80 mm, so nothing is wider than 60 mm across the fingers.
+Sizes fit the FR3 hand: it opens to 80 mm, so nothing is wider than 60 mm across the fingers, and
+nothing rises more than 35 mm above the tool centre point, where the palm begins at 40 mm.
 """
 
+from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from spatialbot_model.contracts.errors import UnknownNameError
 
-ObjectKind = Literal["cube", "ball", "cup", "banana", "bottle"]
-Size = Literal["small", "medium", "large", "tall", "short", "wide", "thin"]
+ObjectKind = Literal["cube", "ball", "cup", "banana", "bottle", "can"]
 
 COLORS: dict[str, tuple[float, float, float]] = {
     "red": (0.80, 0.07, 0.07),
@@ -44,69 +42,59 @@ BOTTLE_RADIUS_M = 0.022
 BOTTLE_HEIGHT_M = 0.090
 BOTTLE_NECK_M = 0.022
 """Shoulder and neck, whatever the bottle's height."""
+CAN_RADIUS_M = 0.025
+CAN_HEIGHT_M = 0.062
 WIDEST_GRASP_M = 0.060
 
-_NOMINAL_M: dict[str, tuple[float, float, float]] = {
-    "cube": (2 * CUBE_HALF_M, 2 * CUBE_HALF_M, 2 * CUBE_HALF_M),
-    "ball": (2 * BALL_RADIUS_M, 2 * BALL_RADIUS_M, 2 * BALL_RADIUS_M),
-    "cup": (2 * CUP_RADIUS_M, 2 * CUP_RADIUS_M, CUP_HEIGHT_M),
-    "banana": (0.118, 0.040, 2 * BANANA_RADIUS_M),
-    "bottle": (2 * BOTTLE_RADIUS_M, 2 * BOTTLE_RADIUS_M, BOTTLE_HEIGHT_M),
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Outer size of a standing object along its own axes [m], a cup's handle left out."""
+
+    length_m: float
+    width_m: float
+    height_m: float
+
+    @property
+    def radius_m(self) -> float:
+        """Half the larger horizontal size."""
+        return max(self.length_m, self.width_m) / 2
+
+
+_NOMINAL: dict[str, Extent] = {
+    "cube": Extent(2 * CUBE_HALF_M, 2 * CUBE_HALF_M, 2 * CUBE_HALF_M),
+    "ball": Extent(2 * BALL_RADIUS_M, 2 * BALL_RADIUS_M, 2 * BALL_RADIUS_M),
+    "cup": Extent(2 * CUP_RADIUS_M, 2 * CUP_RADIUS_M, CUP_HEIGHT_M),
+    "banana": Extent(0.118, 0.040, 2 * BANANA_RADIUS_M),
+    "bottle": Extent(2 * BOTTLE_RADIUS_M, 2 * BOTTLE_RADIUS_M, BOTTLE_HEIGHT_M),
+    "can": Extent(2 * CAN_RADIUS_M, 2 * CAN_RADIUS_M, CAN_HEIGHT_M),
 }
-_SCALES: dict[str, dict[Size, tuple[float, float]]] = {
-    "cube": {"small": (0.72, 0.72), "medium": (1.0, 1.0), "large": (1.40, 1.40)},
-    "ball": {"small": (0.72, 0.72), "medium": (1.0, 1.0), "large": (1.30, 1.30)},
-    "banana": {"small": (0.76, 0.76), "medium": (1.0, 1.0), "large": (1.28, 1.28)},
-    "cup": {
-        "small": (0.75, 0.75),
-        "medium": (1.0, 1.0),
-        "large": (1.14, 1.30),
-        "tall": (1.0, 1.40),
-        "short": (1.0, 0.72),
-        "wide": (1.14, 1.0),
-        "thin": (0.72, 1.0),
-    },
-    "bottle": {
-        "small": (0.75, 0.75),
-        "medium": (1.0, 1.0),
-        "large": (1.30, 1.30),
-        "tall": (1.0, 1.40),
-        "short": (1.0, 0.72),
-        "wide": (1.34, 1.0),
-        "thin": (0.72, 1.0),
-    },
-}
-SIZES: dict[str, tuple[Size, ...]] = {kind: tuple(scales) for kind, scales in _SCALES.items()}
-"""The sizes that a kind comes in."""
+STANDING: frozenset[str] = frozenset({"cup", "bottle", "can"})
+"""Kinds that have a right way up."""
+STRETCHABLE: frozenset[str] = frozenset({"cup", "bottle", "can"})
+"""Kinds whose height and width may differ from the nominal by different factors."""
 
 
-def scales_of(kind: str, size: Size) -> tuple[float, float]:
-    """Factors of the nominal width and height.
+def extent_of(kind: str, width_scale: float = 1.0, height_scale: float = 1.0) -> Extent:
+    """Outer size of a kind of object.
 
     Raises:
-        UnknownNameError: the kind does not exist, or not in this size.
+        UnknownNameError: no such kind of object.
     """
-    if kind not in _SCALES:
-        raise UnknownNameError("object kind", kind, _SCALES)
-    if size not in _SCALES[kind]:
-        raise UnknownNameError(f"size of a {kind}", size, _SCALES[kind])
-    return _SCALES[kind][size]
+    if kind not in _NOMINAL:
+        raise UnknownNameError("object kind", kind, _NOMINAL)
+    nominal = _NOMINAL[kind]
+    return Extent(
+        nominal.length_m * width_scale,
+        nominal.width_m * width_scale,
+        nominal.height_m * height_scale,
+    )
 
 
-def extent_of(kind: str, size: Size = "medium") -> NDArray[np.float64]:
-    """(3,) full size of a standing object along its own axes [m], a cup's handle left out.
+def rest_height_m(kind: str) -> float:
+    """Height of a body's centre above the surface it stands on, at nominal size.
 
     Raises:
-        UnknownNameError: the kind does not exist, or not in this size.
+        UnknownNameError: no such kind of object.
     """
-    width, height = scales_of(kind, size)
-    return np.array(_NOMINAL_M[kind]) * (width, width, height)
-
-
-def rest_height_m(kind: str, size: Size = "medium") -> float:
-    """Height of a body's centre above the surface it stands on.
-
-    Raises:
-        UnknownNameError: the kind does not exist, or not in this size.
-    """
-    return float(extent_of(kind, size)[2]) / 2
+    return extent_of(kind).height_m / 2

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from spatialbot_model.contracts.errors import UnknownNameError
-from spatialbot_sim.objects.kinds import PAINTS
 from spatialbot_sim.objects.meshes import Mesh
 
 UNTOUCHED: Mapping[str, str] = {"contype": "0", "conaffinity": "0", "mass": "0"}
@@ -47,17 +45,6 @@ def add_speckles(
     )  # fmt: skip
     # whole texels of a small texture stay visible from a metre away
     ET.SubElement(asset, "material", name=name, texture=name, specular="0.3", shininess="0.4")
-
-
-def paint(color: str) -> str:
-    """The rgba of a colour.
-
-    Raises:
-        UnknownNameError: it does not exist.
-    """
-    if color not in PAINTS:
-        raise UnknownNameError("colour", color, PAINTS)
-    return numbers(*PAINTS[color], 1.0)
 
 
 def numbers(*values: float) -> str:

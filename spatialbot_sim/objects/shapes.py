@@ -7,33 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spatialbot_model.contracts.errors import UnknownNameError
 from spatialbot_sim.objects.grasps import banana_middle_m
 from spatialbot_sim.objects.kinds import (
     BALL_RADIUS_M,
     BANANA_BEND_M,
     BANANA_HALF_ANGLE_RAD,
     BANANA_RADIUS_M,
-    BOTTLE_HEIGHT_M,
     BOTTLE_NECK_M,
-    BOTTLE_RADIUS_M,
     CUBE_HALF_M,
-    CUP_HEIGHT_M,
     CUP_RADIUS_M,
     CUP_WALL_M,
     PAINTS,
-    scales_of,
 )
-from spatialbot_sim.objects.meshes import Mesh, lathe, sweep, tube
+from spatialbot_sim.objects.meshes import lathe, sweep, tube
 from spatialbot_sim.objects.mjcf import (
     UNTOUCHED,
     add_geom,
     add_mesh,
     add_speckles,
     numbers,
-    paint,
     yaw_quaternion,
 )
-from spatialbot_sim.objects.types import PlacedObject
+from spatialbot_sim.objects.placed import PlacedObject
 
 # measured to hold reliably in the hand: condim 4 adds torsional friction, the stiff solref
 # keeps the object from sinking into the pads
@@ -42,9 +38,8 @@ GRASP_CONTACT = {"friction": "1 .01 .001", "condim": "4", "solref": ".004 1"}
 ROLLING_CONTACT = {"friction": "1 .01 .003", "condim": "6", "solref": ".004 1"}
 
 _CUP_SEGMENTS = 14
-_LABEL_RGB = (0.90, 0.88, 0.80)
-_SPOT_RGB = (0.35, 0.22, 0.06)
-_CAP_LOOK = {**UNTOUCHED, "rgba": "0.10 0.10 0.12 1"}
+_BAND_RGB = (0.97, 0.97, 0.95)
+_DARK_RGB = (0.10, 0.10, 0.12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,75 +48,105 @@ class _Draft:
 
     Attributes:
         look: colour or material attributes of drawn geoms.
-        width, height: size relative to the nominal one of the kind.
+        solid: False for a picture of the object, which nothing can touch.
     """
 
     body: ET.Element
     asset: ET.Element
     item: PlacedObject
+    prefix: str
     look: dict[str, str]
-    width: float
-    height: float
+    group: str
+    solid: bool
 
     def collide(self, shape: str, size: list[float], contact: dict[str, str], **more: str) -> None:
         """A geom that only collides."""
-        attributes = {"pos": "0 0 0", "group": "3", **self.color, **contact, **more}
-        ET.SubElement(self.body, "geom", attributes, type=shape, size=numbers(*size))
+        if self.solid:
+            position = more.pop("pos", "0 0 0")
+            attributes = {"group": "3", **self.color, **contact, **more}
+            ET.SubElement(
+                self.body, "geom", attributes, type=shape, size=numbers(*size), pos=position
+            )
 
     def both(self, shape: str, size: list[float], contact: dict[str, str], mass: str) -> None:
         """A geom that is drawn and collides."""
-        add_geom(self.body, shape, size, {"mass": mass, **self.look, **contact})
+        touch = {"mass": mass, **self.look, **contact} if self.solid else self.drawn
+        add_geom(self.body, shape, size, {**touch, "group": self.group})
 
-    def draw_mesh(self, name: str, mesh: Mesh, **look: str) -> None:
-        """Show a mesh of this object's own."""
-        asset_name = f"{self.item.name}_{name}"
-        add_mesh(self.asset, asset_name, mesh)
-        attributes = {**UNTOUCHED, **(look or self.look), "group": "2"}
-        ET.SubElement(self.body, "geom", attributes, type="mesh", mesh=asset_name)
+    def draw_mesh(self, name: str, **look: str) -> None:
+        """Show a mesh asset."""
+        attributes = {**UNTOUCHED, **(look or self.look), "group": self.group}
+        ET.SubElement(self.body, "geom", attributes, type="mesh", mesh=f"{self.prefix}_{name}")
 
     @property
     def color(self) -> dict[str, str]:
         """The plain colour."""
-        return {"rgba": paint(self.item.color)}
+        return {"rgba": numbers(*PAINTS[self.item.color], 1.0)}
+
+    @property
+    def drawn(self) -> dict[str, str]:
+        """Attributes of a geom that is drawn only."""
+        return {**UNTOUCHED, **self.look, "group": self.group}
 
 
 def add_object(
     worldbody: ET.Element, asset: ET.Element, item: PlacedObject, top_z_m: float
 ) -> None:
-    """Append a free body standing `item.support_z_m` above the plane z = `top_z_m`.
+    """Append a free body standing on the plane z = `top_z_m` + `item.base_z_m`.
 
     Raises:
-        UnknownNameError: its kind, size or colour does not exist.
+        UnknownNameError: its kind or colour does not exist.
     """
-    width, height = scales_of(item.kind, item.size)
-    z_m = top_z_m + item.support_z_m + item.rest_height_m
-    body = ET.SubElement(
+    body = _body(worldbody, item, item.name, top_z_m)
+    ET.SubElement(body, "freejoint", name=f"{item.name}_joint")
+    _fill(body, asset, item, item.name, "2", solid=True)
+
+
+def add_picture(
+    worldbody: ET.Element, asset: ET.Element, item: PlacedObject, top_z_m: float, group: str
+) -> None:
+    """Append what an object would look like, in a geom group of its own; nothing touches it."""
+    name = f"{item.name}_picture"
+    body = _body(worldbody, item, name, top_z_m)
+    _fill(body, asset, item, name, group, solid=False)
+
+
+def _body(worldbody: ET.Element, item: PlacedObject, name: str, top_z_m: float) -> ET.Element:
+    return ET.SubElement(
         worldbody,
         "body",
-        name=item.name,
-        pos=numbers(item.x_m, item.y_m, z_m),
+        name=name,
+        pos=numbers(item.x_m, item.y_m, top_z_m + item.base_z_m + item.rest_height_m),
         quat=yaw_quaternion(item.yaw_rad),
     )
-    ET.SubElement(body, "freejoint", name=f"{item.name}_joint")
-    look = {"rgba": paint(item.color)}
-    if item.kind == "banana":
-        add_speckles(asset, f"{item.name}_look", PAINTS[item.color], _SPOT_RGB, 0.04)
-        look = {"material": f"{item.name}_look"}
-    _FILL[item.kind](_Draft(body, asset, item, look, width, height))
+
+
+def _fill(
+    body: ET.Element, asset: ET.Element, item: PlacedObject, prefix: str, group: str, solid: bool
+) -> None:
+    if item.color not in PAINTS:
+        raise UnknownNameError("colour", item.color, PAINTS)
+    rgb = PAINTS[item.color]
+    look = {"rgba": numbers(*rgb, 1.0)}
+    if item.pattern == "speckled" or item.kind == "banana":
+        dark = (0.35, 0.22, 0.06) if item.kind == "banana" else _BAND_RGB
+        add_speckles(asset, f"{prefix}_look", rgb, dark, 0.04)
+        look = {"material": f"{prefix}_look"}
+    _FILL[item.kind](_Draft(body, asset, item, prefix, look, group, solid))
 
 
 def _fill_cube(draft: _Draft) -> None:
-    half_m = CUBE_HALF_M * draft.width
+    half_m = CUBE_HALF_M * draft.item.width_scale
     draft.both("box", [half_m] * 3, GRASP_CONTACT, "0.05")
 
 
 def _fill_ball(draft: _Draft) -> None:
-    draft.both("sphere", [BALL_RADIUS_M * draft.width], ROLLING_CONTACT, "0.04")
+    draft.both("sphere", [BALL_RADIUS_M * draft.item.width_scale], ROLLING_CONTACT, "0.04")
 
 
 def _fill_cup(draft: _Draft) -> None:
     """A teacup without saucer: a ring of boxes and a floor collide, a lathe mesh is drawn."""
-    half, radius = CUP_HEIGHT_M / 2 * draft.height, CUP_RADIUS_M * draft.width
+    half, radius = draft.item.extent.height_m / 2, CUP_RADIUS_M * draft.item.width_scale
     mid_radius = radius - CUP_WALL_M / 2
     # chord of one segment at the outer wall, so that neighbours meet
     half_chord = radius * np.tan(np.pi / _CUP_SEGMENTS)
@@ -148,19 +173,23 @@ def _fill_cup(draft: _Draft) -> None:
         (radius - CUP_WALL_M, -half + 0.004),
         (0.0, -half + 0.004),
     ]
-    draft.draw_mesh("lathe", lathe(profile, segments=20))
+    add_mesh(draft.asset, f"{draft.prefix}_lathe", lathe(profile, segments=20))
+    draft.draw_mesh("lathe")
+    _draw_band(draft, radius, 0.15 * half, 0.60 * half)
     # the handle points along +x, out of the way of fingers that close along y
     reach, rise = radius - CUP_RADIUS_M, half / 0.025
     loop = [(0.024, 0.014), (0.037, 0.012), (0.041, 0.0), (0.037, -0.012), (0.024, -0.014)]
     ends = [(x + reach, z * rise) for x, z in loop]
     for (x0, z0), (x1, z1) in itertools.pairwise(ends):
-        look = {**UNTOUCHED, **draft.look, "group": "2", "fromto": numbers(x0, 0, z0, x1, 0, z1)}
-        ET.SubElement(draft.body, "geom", look, type="capsule", size="0.0032")
+        ET.SubElement(
+            draft.body, "geom", draft.drawn, type="capsule", size="0.0032",
+            fromto=numbers(x0, 0, z0, x1, 0, z1),
+        )  # fmt: skip
 
 
 def _fill_banana(draft: _Draft) -> None:
     """A chain of capsules collides, one swept tube is drawn; it bends about its own -y."""
-    scale = draft.width
+    scale = draft.item.width_scale
     angles = np.linspace(-BANANA_HALF_ANGLE_RAD, BANANA_HALF_ANGLE_RAD, 11)
     bend_m = BANANA_BEND_M * scale
     path_m = np.column_stack(
@@ -175,18 +204,21 @@ def _fill_banana(draft: _Draft) -> None:
     # two of each three points do for what collides
     for k in range(0, len(angles) - 2, 2):
         ends = numbers(*path_m[k], *path_m[k + 2])
-        ET.SubElement(
-            draft.body, "geom", {"group": "3", "mass": "0.012", **draft.color},
-            **ROLLING_CONTACT, type="capsule", size=numbers(radii_m[k + 1]), fromto=ends,
-        )  # fmt: skip
-    draft.draw_mesh("tube", sweep(path_m, radii_m, segments=9))
+        if draft.solid:
+            ET.SubElement(
+                draft.body, "geom", {"group": "3", "mass": "0.012", **draft.color},
+                **ROLLING_CONTACT, type="capsule", size=numbers(radii_m[k + 1]), fromto=ends,
+            )  # fmt: skip
+    add_mesh(draft.asset, f"{draft.prefix}_tube", sweep(path_m, radii_m, segments=9))
+    draft.draw_mesh("tube")
     for end, radius_m in ((0, 0.0062), (-1, 0.0048)):
         size = [radius_m * scale]
-        add_geom(draft.body, "sphere", size, _CAP_LOOK, path_m[end].tolist())
+        add_geom(draft.body, "sphere", size, _dark(draft), path_m[end].tolist())
 
 
 def _fill_bottle(draft: _Draft) -> None:
-    half, radius = BOTTLE_HEIGHT_M / 2 * draft.height, BOTTLE_RADIUS_M * draft.width
+    extent = draft.item.extent
+    half, radius = extent.height_m / 2, extent.width_m / 2
     body_top = half - BOTTLE_NECK_M
     neck = 0.45 * radius
     # a little more weight at the bottom, as in a bottle with a rest in it
@@ -205,10 +237,41 @@ def _fill_bottle(draft: _Draft) -> None:
         (neck, half - 0.006),
         (0.0, half - 0.006),
     ]
-    draft.draw_mesh("lathe", lathe(profile, segments=18))
-    label = tube(radius + 6e-4, -0.7 * half, -half + 0.7 * (half + body_top), segments=18)
-    draft.draw_mesh("label", label, rgba=numbers(*_LABEL_RGB, 1.0))
-    add_geom(draft.body, "cylinder", [neck + 0.001, 0.004], _CAP_LOOK, [0, 0, half - 0.004])
+    add_mesh(draft.asset, f"{draft.prefix}_lathe", lathe(profile, segments=18))
+    draft.draw_mesh("lathe")
+    _draw_band(draft, radius, -0.55 * half, 0.15 * half)
+    add_geom(draft.body, "cylinder", [neck + 0.001, 0.004], _dark(draft), [0, 0, half - 0.004])
+
+
+def _fill_can(draft: _Draft) -> None:
+    extent = draft.item.extent
+    half, radius = extent.height_m / 2, extent.width_m / 2
+    draft.collide("cylinder", [radius, half], GRASP_CONTACT, mass="0.06")
+    profile = [
+        (0.0, -half),
+        (radius - 0.003, -half),
+        (radius, -half + 0.003),
+        (radius, half - 0.003),
+        (radius - 0.003, half),
+        (0.0, half - 0.001),
+    ]
+    add_mesh(draft.asset, f"{draft.prefix}_lathe", lathe(profile, segments=18))
+    draft.draw_mesh("lathe")
+    _draw_band(draft, radius, -0.5 * half, 0.5 * half)
+
+
+def _dark(draft: _Draft) -> dict[str, str]:
+    return {**UNTOUCHED, "rgba": numbers(*_DARK_RGB, 1.0), "group": draft.group}
+
+
+def _draw_band(draft: _Draft, radius_m: float, low_m: float, high_m: float) -> None:
+    if draft.item.pattern != "banded":
+        return
+    # an open ring: the inside of a cup must stay visible
+    band = tube(radius_m + 6e-4, low_m, high_m, segments=20)
+    add_mesh(draft.asset, f"{draft.prefix}_band", band)
+    rgb = _BAND_RGB if draft.item.color != "white" else (0.30, 0.45, 0.75)
+    draft.draw_mesh("band", rgba=numbers(*rgb, 1.0))
 
 
 _FILL: dict[str, Callable[[_Draft], None]] = {
@@ -217,4 +280,5 @@ _FILL: dict[str, Callable[[_Draft], None]] = {
     "cup": _fill_cup,
     "banana": _fill_banana,
     "bottle": _fill_bottle,
+    "can": _fill_can,
 }

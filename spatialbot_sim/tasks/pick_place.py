@@ -1,7 +1,6 @@
-"""Task families: what to ask for and how to lay the table for it, from a name and a seed.
+"""The first families: cubes, balls and cups of nominal size, two boards, nothing in the way.
 
-A `Scene` says everything that a world needs; the same task and seed give the same scene on
-every machine. Relations are the camera's: it looks from +x back at the robot, so *left* in
+Relations are the camera's: it looks from +x back at the robot, so *left* in
 the image is base -y, *right* is +y and *nearest* is the largest x. Every relation holds by
 at least `RELATION_MARGIN_M`, so that no honest observer can disagree about what is meant.
 
@@ -12,15 +11,14 @@ Grammar of the instructions::
     the (left | right | nearest | closest | farthest) [cutting] board
 """
 
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from spatialbot_model.contracts.errors import UnknownNameError
 from spatialbot_sim.objects import COLORS, ObjectKind, PlacedBoard, PlacedObject
+from spatialbot_sim.tasks.scene import Scene
+from spatialbot_sim.tasks.task import Task
 
 OBJECT_X_M = (0.40, 0.62)
 OBJECT_Y_M = (-0.125, 0.125)
@@ -42,72 +40,6 @@ _TAKE = ("pick up", "take", "grab")
 _PUT = ("put it on", "place it on", "place it onto", "move it to", "put it onto")
 _BOARD = ("cutting board", "board")
 _MAX_TRIES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One laid table and what is asked for.
-
-    Attributes:
-        target: body name of the object that is meant.
-        destination: body name of the board that it shall be put on.
-    """
-
-    task: str
-    seed: int
-    instruction: str
-    target: str
-    destination: str
-    objects: tuple[PlacedObject, ...]
-    boards: tuple[PlacedBoard, ...]
-
-    def object_named(self, name: str) -> PlacedObject:
-        """The object with this body name.
-
-        Raises:
-            UnknownNameError: it is not in the scene.
-        """
-        for item in self.objects:
-            if item.name == name:
-                return item
-        raise UnknownNameError("object", name, (item.name for item in self.objects))
-
-    def board_named(self, name: str) -> PlacedBoard:
-        """The board with this body name.
-
-        Raises:
-            UnknownNameError: it is not in the scene.
-        """
-        for board in self.boards:
-            if board.name == name:
-                return board
-        raise UnknownNameError("board", name, (board.name for board in self.boards))
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A family of scenes."""
-
-    name: str
-    description: str
-    lay: Callable[["Task", int, np.random.Generator], Scene]
-
-    def sample(self, seed: int) -> Scene:
-        """The scene of this task for a seed; equal arguments give equal scenes."""
-        # crc32, not hash(): Python salts string hashes per process
-        rng = np.random.default_rng([zlib.crc32(self.name.encode()), seed % 2**63])
-        return self.lay(self, seed, rng)
-
-
-def sample_scene(task: str, seed: int) -> Scene:
-    """The scene of a task by name.
-
-    Raises:
-        UnknownNameError: no such task; lists those that exist.
-    """
-    if task not in TASKS:
-        raise UnknownNameError("task", task, TASKS)
-    return TASKS[task].sample(seed)
 
 
 def related_index(relation: str, items: Sequence[PlacedObject | PlacedBoard]) -> int | None:
@@ -229,12 +161,9 @@ def _word(rng: np.random.Generator, word: str) -> str:
     return _pick(rng, _SYNONYMS.get(word, (word,)))
 
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task("pick_place", "one of the families below, half and half", _lay_mixture),
-        Task("pick_place_color", "an object named by colour and kind", _lay_color),
-        Task("pick_place_position", "an object named by where it stands", _lay_position),
-    )
-}
-"""Registry: a new family is one function and one entry."""
+PICK_PLACE = (
+    Task("pick_place", "one of the families below, half and half", _lay_mixture),
+    Task("pick_place_color", "an object named by colour and kind", _lay_color),
+    Task("pick_place_position", "an object named by where it stands", _lay_position),
+)
+"""The families that the demo and the classical policy know."""
