@@ -27,7 +27,7 @@ _HOVER_M = 0.10
 _RETREAT_Z_M = 0.20
 _FUNNEL_M = 0.006
 """Horizontal distance at which the hand goes down; grows with the height that is left."""
-_FUNNEL_SLOPE = 0.15
+_FUNNEL_SLOPE = 0.08
 _ALIGNED_RAD = 0.12
 _FINGER_REACH_M = 0.010
 """How far the fingertips reach below the tool centre point."""

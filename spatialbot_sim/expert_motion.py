@@ -21,8 +21,11 @@ _CRAWL_RAD = 0.01
 _ACCELERATION_M = 0.012
 """A step is at most this much longer than the way that the hand goes in one period."""
 
-_HAND_HALF_M = 0.06
-"""Half of what the hand and a held thing sweep to either side."""
+_FINGERS_HALF_M = 0.06
+"""Half of what fingers and a held thing sweep to either side."""
+_HAND_HALF_M = 0.115
+"""Half of what the hand above them sweeps."""
+_HAND_ABOVE_TOOL_M = 0.040
 _CLEARANCE_M = 0.025
 
 
@@ -63,7 +66,6 @@ def free_height_m(
     boxes: Iterable[Box],
     hang_m: float,
     table_top_z_m: float,
-    half_width_m: float = _HAND_HALF_M,
 ) -> float:
     """Lowest height [m] of the tool centre point at which a straight way hits nothing.
 
@@ -72,12 +74,18 @@ def free_height_m(
         boxes: what is in the way.
         hang_m: how far the lowest point of fingers or held thing lies below the tool centre.
     """
-    top_m = table_top_z_m
+    free_m = table_top_z_m + hang_m
     for box in boxes:
-        low_m, high_m = box.low_m[:2] - half_width_m, box.high_m[:2] + half_width_m
-        if _crosses(from_m[:2], to_m[:2], low_m, high_m):
-            top_m = max(top_m, float(box.high_m[2]))
-    return top_m + hang_m + _CLEARANCE_M
+        top_m = float(box.high_m[2])
+        # under the hand and beside the fingers there is room for what is not so high
+        for half_m, height_m in (
+            (_FINGERS_HALF_M, top_m + hang_m),
+            (_HAND_HALF_M, top_m - _HAND_ABOVE_TOOL_M),
+        ):
+            low_m, high_m = box.low_m[:2] - half_m, box.high_m[:2] + half_m
+            if _crosses(from_m[:2], to_m[:2], low_m, high_m):
+                free_m = max(free_m, height_m)
+    return free_m + _CLEARANCE_M
 
 
 def _crosses(
