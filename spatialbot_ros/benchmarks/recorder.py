@@ -244,6 +244,7 @@ def _record_over_dds(folder: Path, seconds: float, formats: ImageFormats) -> dic
         "dds_seconds": round(answer["seconds"], 2),
         "dds_images": float(2 * answer["sent"]),
         "dds_images_missing": float(2 * answer["sent"] - sum(counts.values())),
+        "dds_refused_by_middleware": float(answer["refused"]),
         "dds_losses_in_metadata": float(known),
     }
 

@@ -120,7 +120,13 @@ def record(num_frames: int, rate_hz: float) -> dict[str, object]:
     stopped = _wait(executor, stop.call_async(StopEpisode.Request(label="unknown")))
     if not stopped.success:
         return {"error": stopped.message}
-    return {"path": stopped.path, "first_ns": stamps[0], "sent": len(stamps), "seconds": seconds}
+    return {
+        "path": stopped.path,
+        "first_ns": stamps[0],
+        "sent": len(stamps),
+        "refused": load.num_refused,
+        "seconds": seconds,
+    }
 
 
 def _wait(

@@ -115,3 +115,29 @@ def test_the_clock_is_not_recorded_and_images_are_continuous() -> None:
     images = [t for t in EPISODE_TOPICS.values() if t.role is TopicRole.IMAGE]
     assert len(images) == 2
     assert all(t.continuous and t.required and t.has_header for t in images)
+
+
+def test_what_is_optional_may_be_missing_and_is_left_out_when_empty() -> None:
+    values = METADATA.to_mapping()
+    assert not {"image_formats", "label_history"} & set(values)
+    assert EpisodeMetadata.from_mapping(values) == METADATA
+    changed = METADATA.relabelled("failure", "dropped", "2026-01-31T12:00:00Z")
+    again = EpisodeMetadata.from_mapping(json.loads(json.dumps(changed.to_mapping())))
+    assert again == changed
+    assert again.label_history == (
+        {"label": "unknown", "reason": "", "until": "2026-01-31T12:00:00Z"},
+    )
+
+
+@pytest.mark.parametrize(
+    "values", [{"label_history": [{"label": "x"}]}, {"image_formats": 3}, {"label_history": "x"}]
+)
+def test_unusable_optional_fields_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(RecordingError, match="episode metadata"):
+        EpisodeMetadata.from_mapping({**METADATA.to_mapping(), **values})
+
+
+def test_numbered_names_sort_by_number() -> None:
+    names = [episode_folder_name("pick", 3, "20260131T120000.000Z", n) for n in (2, 10, 11)]
+    assert names == sorted(names)
+    assert names[0] == "pick_seed3_0002_20260131T120000.000Z"

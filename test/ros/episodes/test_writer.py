@@ -2,6 +2,7 @@
 
 import resource
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.episodes.check import check_episode
 from spatialbot_ros.episodes.reader import EpisodeReader
+from spatialbot_ros.episodes.truncated_mcap import TruncatedMcap
 from spatialbot_ros.episodes.writer import EpisodeWriter
 
 
@@ -230,3 +232,18 @@ def test_an_unclosed_episode_and_a_folder_without_one_are_told(tmp_path: Path) -
     (report,) = check_episode(tmp_path / "nothing").problems
     assert "Is" in report
     assert "the folder of an episode?" in report
+
+
+def test_messages_are_in_the_file_soon_after_they_were_written(tmp_path: Path) -> None:
+    writer = make_writer(tmp_path / "episode")
+    try:
+        written = synthetic.write_step(writer, 0)
+        deadline_s = time.monotonic() + 20.0
+        found: list[str] = []
+        while len(found) < len(written) and time.monotonic() < deadline_s:
+            mcap = TruncatedMcap(tmp_path / "episode" / "episode.mcap")
+            found = [topic for topic, _, _ in mcap.messages()]
+        assert sorted(found) == sorted(written)
+        assert not mcap.is_whole
+    finally:
+        writer.discard()

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import synthetic_episode as synthetic
 from lab_double import LabDouble, color_of, depth_of, stamp_of
 from rosbags.highlevel import AnyReader
 from spatialbot_msgs.msg import SafetyEvent
 from std_msgs.msg import String
 
 from spatialbot_model.contracts import episode as contract
+from spatialbot_model.contracts.episode_images import DEPTH_COMPRESSED_TOPIC
 from spatialbot_ros.episodes.check import check_episode
 from spatialbot_ros.episodes.reader import EpisodeReader
 
@@ -178,6 +180,40 @@ def test_a_shutdown_closes_the_open_episode(
     assert report.metadata.label == "unknown"
     assert "shut down" in report.metadata.reason
     assert report.num_pairs >= len(steps)
+
+
+def test_a_session_goes_on_and_images_are_compressed(tmp_path: Path) -> None:
+    """A second recorder in the same folder counts on, tells what is there, and compresses."""
+    killed = tmp_path / "pick_place_seed3_0004_20260131T120000.123Z"
+    synthetic.write_episode(killed)
+    (killed / "metadata.yaml").unlink()
+    process = start_recorder(tmp_path, "color_format:=jpeg", "depth_format:=png")
+    lab = LabDouble()
+    try:
+        lab.calibrate()
+        lab.wait_for_recorder()
+        started = lab.start()
+        assert started.success, started.message
+        assert "_0005_" in Path(started.path).name
+        assert f"interrupted and to be repaired: {killed.name}" in started.message
+        steps = [lab.publish_step() for _ in range(3)]
+        lab.wait_sent()
+        stopped = lab.stop()
+        assert stopped.success, stopped.message
+        report = check_episode(Path(stopped.path))
+        assert report.problems == ()
+        assert report.num_pairs >= len(steps)
+        with EpisodeReader(Path(stopped.path)) as reader:
+            assert DEPTH_COMPRESSED_TOPIC in reader.stored_topics
+            colors, depths = dict(reader.color_frames()), dict(reader.depth_frames())
+        for step in steps:
+            np.testing.assert_array_equal(depths[stamp_of(step)], depth_of(step))
+            error = np.abs(colors[stamp_of(step)].astype(int) - color_of(step))
+            assert error.mean() < 2.0
+    finally:
+        lab.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0
 
 
 def test_missing_publishers_are_named(tmp_path: Path) -> None:
