@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.cell import CameraMount
 from spatialbot_model.contracts.errors import MissingDependencyError, SimulationError
-from spatialbot_model.contracts.types import CameraIntrinsics
+from spatialbot_sim.objects import PICTURE_GROUP, SHEET_GROUP
+from spatialbot_sim.print_painter import draw_out, put_on_sheet, texel_points_m
 from spatialbot_sim.world import COLOR_CAMERA, DEPTH_CAMERA, DRAWN_GROUP, HIDDEN_GROUP, World
 
 _MAX_GEOMS = 400
+_PICTURE_SCALE = 2
+"""Prints are painted from pictures of this many times the sensor's resolution."""
 
 
 class SensorRenderer:
@@ -31,6 +34,7 @@ class SensorRenderer:
         self._option.geomgroup[:] = 0
         self._option.geomgroup[DRAWN_GROUP] = 1
         self._option.geomgroup[HIDDEN_GROUP] = 0
+        self._option.geomgroup[SHEET_GROUP] = 1
 
     def open(self, world: World) -> None:
         """Make the OpenGL context and upload the world.
@@ -60,17 +64,19 @@ class SensorRenderer:
         # the far plane is 0: keeps the precision of a reversed z buffer, see render_depth_m
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        for sheet in world.scene.prints:
+            self._paint(world, sheet.name, f"{sheet.item.name}_picture")
 
     def render_color(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB from the colour viewpoint."""
         color = np.empty((self._mount.color.height, self._mount.color.width, 3), np.uint8)
-        self._render(COLOR_CAMERA, self._mount.color, color, None)
+        self._render(COLOR_CAMERA, color, None)
         return color[::-1]
 
     def render_depth_m(self) -> NDArray[np.float32]:
         """(H, W) float32 exact z-depth [m] from the depth viewpoint; large where nothing is."""
         raw = np.empty((self._mount.depth.height, self._mount.depth.width), np.float32)
-        self._render(DEPTH_CAMERA, self._mount.depth, None, raw)
+        self._render(DEPTH_CAMERA, None, raw)
         assert self._world is not None
         model = self._world.model
         near_m = model.vis.map.znear * model.stat.extent
@@ -91,25 +97,55 @@ class SensorRenderer:
             self._gl = None
         self._world = self._scene = None
 
+    def _paint(self, world: World, sheet: str, pictured: str) -> None:
+        """Give a printed decoy the picture of the thing that it shows."""
+        assert self._context is not None
+        model, lens = world.model, self._mount.color
+        option = mujoco.MjvOption()
+        option.geomgroup[:] = 0
+        option.geomgroup[DRAWN_GROUP] = option.geomgroup[PICTURE_GROUP] = 1
+        groups = model.geom_group.copy()
+        others = (groups == PICTURE_GROUP) & (model.geom_bodyid != model.body(pictured).id)
+        model.geom_group[others] = HIDDEN_GROUP
+        room = model.vis.global_
+        scale = min(_PICTURE_SCALE, room.offwidth // lens.width, room.offheight // lens.height)
+        picture = np.empty((scale * lens.height, scale * lens.width, 3), np.uint8)
+        try:
+            # what moves does not belong into the picture
+            self._draw(COLOR_CAMERA, picture, None, option, mujoco.mjtCatBit.mjCAT_STATIC)
+        finally:
+            model.geom_group[:] = groups
+        points_m = texel_points_m(model, sheet)
+        colors = draw_out(picture[::-1], points_m, self._mount.T_base_color, lens)
+        mujoco.mjr_uploadTexture(model, self._context, put_on_sheet(model, sheet, colors))
+
     def _render(
-        self,
-        camera_name: str,
-        intrinsics: CameraIntrinsics,
-        rgb: NDArray[np.uint8] | None,
-        depth: NDArray[np.float32] | None,
+        self, camera_name: str, rgb: NDArray[np.uint8] | None, depth: NDArray[np.float32] | None
     ) -> None:
         if self._world is None or self._scene is None or self._context is None:
             raise SimulationError("the renderer is not open; call open() in the rendering thread")
         # another renderer of this thread may have drawn meanwhile
         self._gl.make_current()
+        self._draw(camera_name, rgb, depth, self._option, mujoco.mjtCatBit.mjCAT_ALL)
+
+    def _draw(
+        self,
+        camera_name: str,
+        rgb: NDArray[np.uint8] | None,
+        depth: NDArray[np.float32] | None,
+        option: mujoco.MjvOption,
+        categories: int,
+    ) -> None:
+        """Render into arrays; their shape says the resolution."""
+        assert self._world is not None
         model, data = self._world.model, self._world.data
         camera = mujoco.MjvCamera()
         camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         camera.fixedcamid = model.camera(camera_name).id
-        mujoco.mjv_updateScene(
-            model, data, self._option, None, camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
-        )
-        viewport = mujoco.MjrRect(0, 0, intrinsics.width, intrinsics.height)
+        mujoco.mjv_updateScene(model, data, option, None, camera, categories, self._scene)
+        image = rgb if rgb is not None else depth
+        assert image is not None
+        viewport = mujoco.MjrRect(0, 0, image.shape[1], image.shape[0])
         mujoco.mjr_render(viewport, self._scene, self._context)
         mujoco.mjr_readPixels(rgb, depth, viewport, self._context)
 
