@@ -152,7 +152,7 @@ def _positions(plan: Plan, draw: Draw, side: float) -> NDArray[np.float64] | Non
         # the target starts where the hand can close without meeting the obstacle
         ends = np.sort([side * -0.13, side * -0.005])
         low[0, 1], high[0, 1] = ends
-        low[1:, 1], high[1:, 1] = np.sort([side * -0.13, side * 0.06])
+        low[1:, 1], high[1:, 1] = np.sort([side * -0.13, side * 0.04])
     xy = draw.rng.uniform(low, high, (_BATCH, len(spots), 2))
     if len(spots) == 1:
         return np.asarray(xy[0])

@@ -142,7 +142,7 @@ def test_graspable_objects_fit_the_hand() -> None:
     for kind in ("cube", "ball", "cup"):
         assert 0.015 < rest_height_m(kind) < 0.03
     with pytest.raises(UnknownNameError, match="cube"):
-        rest_height_m("banana")
+        rest_height_m("teapot")
 
 
 @pytest.mark.parametrize("kind", ["cube", "ball", "cup"])
