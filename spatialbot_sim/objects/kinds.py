@@ -65,7 +65,7 @@ _NOMINAL: dict[str, Extent] = {
     "cube": Extent(2 * CUBE_HALF_M, 2 * CUBE_HALF_M, 2 * CUBE_HALF_M),
     "ball": Extent(2 * BALL_RADIUS_M, 2 * BALL_RADIUS_M, 2 * BALL_RADIUS_M),
     "cup": Extent(2 * CUP_RADIUS_M, 2 * CUP_RADIUS_M, CUP_HEIGHT_M),
-    "banana": Extent(0.118, 0.040, 2 * BANANA_RADIUS_M),
+    "banana": Extent(0.127, 0.043, 2 * BANANA_RADIUS_M),
     "bottle": Extent(2 * BOTTLE_RADIUS_M, 2 * BOTTLE_RADIUS_M, BOTTLE_HEIGHT_M),
     "can": Extent(2 * CAN_RADIUS_M, 2 * CAN_RADIUS_M, CAN_HEIGHT_M),
 }

@@ -15,7 +15,8 @@ from spatialbot_sim.tasks.task import Task, novelty_of
 from spatialbot_sim.tasks.wording import Speaker
 
 MIXTURE = "spatialqa_e"
-_MAX_TRIES = 20_000
+_MAX_PLANS = 5_000
+_TRIES_PER_PLAN = 10
 
 
 def question(task: Task, seed: int, rng: np.random.Generator) -> tuple[Scene, Meaning]:
@@ -25,16 +26,18 @@ def question(task: Task, seed: int, rng: np.random.Generator) -> tuple[Scene, Me
     novelty = novelty_of(seed)
     draw = Draw(grammar, rng, novelty)
     rules = grammar.families[family]
-    for _ in range(_MAX_TRIES):
+    for _ in range(_MAX_PLANS):
         plan = FAMILIES[family].plan(draw, rules)
         if not _may_be(plan, grammar, novelty):
             continue
-        scene = lay(plan, draw, task.name, seed)
-        if scene is None or not _is_as_wanted(plan.meaning, scene, grammar, novelty):
-            continue
-        text = Speaker(grammar, rng, novelty == "paraphrase").say(plan.meaning)
-        features = _features(family, plan)
-        return replace(scene, instruction=text, novelty=novelty, features=features), plan.meaning
+        # several tries for one plan: or else what is hard to lay would be rare
+        for _ in range(_TRIES_PER_PLAN):
+            scene = lay(plan, draw, task.name, seed)
+            if scene is not None and _is_as_wanted(plan.meaning, scene, grammar, novelty):
+                text = Speaker(grammar, rng, novelty == "paraphrase").say(plan.meaning)
+                features = _features(family, plan)
+                scene = replace(scene, instruction=text, novelty=novelty, features=features)
+                return scene, plan.meaning
     raise ConfigurationError(
         f"no scene of {family} fits the task grammar (seed {seed}, novelty {novelty or 'none'});"
         " the YAML files in datasets/spatialqa_e leave no room for it"
