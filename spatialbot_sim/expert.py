@@ -14,10 +14,10 @@ from spatialbot_model.contracts.action_codec import DeltaAction, Finished
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.transforms import rotation_vector, rpy_to_matrix
-from spatialbot_sim.expert_goals import Grasp, Place, grasps_of, place_of
 from spatialbot_sim.expert_motion import free_height_m, step_towards
+from spatialbot_sim.objects import Grasp, grasps_of
 from spatialbot_sim.privileged import Box, PrivilegedState
-from spatialbot_sim.tasks import Scene
+from spatialbot_sim.tasks import Place, Scene, place_of
 
 R_DOWN = rpy_to_matrix([np.pi, 0.0, 0.0])
 """Tool pointing down as at home: its x axis is the base's, the fingers close along y."""
