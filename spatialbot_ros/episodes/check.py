@@ -59,8 +59,8 @@ def check_episode(folder: Path, *, max_gap_s: float = MAX_GAP_S) -> EpisodeRepor
     every message and every image decodes, stamps do not run backwards (images strictly forward),
     a message's header stamp is its log time, known losses, gaps in what comes all the time,
     colour without depth, that all the continuous topics cover the same time, and that the bins
-    mean what the metadata says and belong to frames that are in the bag. A missing label is a
-    warning.
+    mean what the metadata says and belong to frames that are in the bag. A missing label and
+    single images that seem to be missing are warnings.
 
     Args:
         folder: of the episode.
@@ -81,6 +81,11 @@ def check_episode(folder: Path, *, max_gap_s: float = MAX_GAP_S) -> EpisodeRepor
     problems += _action_problems(scan, metadata.spec.id)
     num_colors, pairs = len(scan.frame_stamps[COLOR_TOPIC]), scan.pairs
     warnings = [] if metadata.label != "unknown" else ["not labelled"]
+    warnings += [
+        f"{topic}: about {number} images seem to be missing between others"
+        for topic in (COLOR_TOPIC, DEPTH_TOPIC)
+        if (number := scan.num_skipped(topic))
+    ]
     unpaired = num_colors - len(pairs)
     if unpaired > _UNPAIRED_ENDS + _MAX_UNPAIRED * num_colors:
         text = f"{unpaired} of {num_colors} colour images have no depth of the same stamp"

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
+
 from spatialbot_model.contracts.episode import (
     ACTION_TOPIC,
     COLOR_TOPIC,
@@ -14,6 +16,8 @@ from spatialbot_model.contracts.episode_images import logical_topic
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.message_fields import image_of, stamp_ns_of
 from spatialbot_ros.episodes.reader import EpisodeReader
+
+_FEWEST_FOR_A_RATE = 5
 
 
 class MessageScan:
@@ -67,6 +71,14 @@ class MessageScan:
     def longest_gap_s(self) -> dict[str, float]:
         """Per continuous topic with two messages or more, the longest silence [s]."""
         return {topic: gap_ns / 1e9 for topic, gap_ns in self._longest_ns.items()}
+
+    def num_skipped(self, topic: str) -> int:
+        """Images that seem to be missing between others, judged by the median interval."""
+        stamps = np.sort(np.fromiter(self.frame_stamps[topic], np.int64))
+        if len(stamps) < _FEWEST_FOR_A_RATE:
+            return 0
+        intervals = np.diff(stamps)
+        return int(np.sum(np.rint(intervals / np.median(intervals)).astype(int).clip(1) - 1))
 
     def coverage_problems(self, max_gap_s: float) -> list[str]:
         """Continuous topics that were silent for longer than `max_gap_s`, within or at the ends."""

@@ -26,7 +26,7 @@ from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_ros.episodes.bag_file import BagFile
 from spatialbot_ros.episodes.image_compression import compress_cdr
 
-QUEUE_BYTES = 128 * 1024**2
+QUEUE_BYTES = 512 * 1024**2
 RESERVE_BYTES = 256 * 1024**2
 FLUSH_S = 0.1
 """Longest time for which a message waits for its chunk to fill [s]."""

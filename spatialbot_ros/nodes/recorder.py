@@ -42,7 +42,8 @@ from spatialbot_ros.nodes.recorder_diagnostics import diagnostics_msg
 from spatialbot_ros.nodes.recorder_parameters import RecorderParameters
 from spatialbot_ros.nodes.runtime import run_node
 
-_IMAGE_DEPTH = 15
+# a second of two cameras, for when this process is not scheduled
+_IMAGE_DEPTH = 60
 _OTHER_DEPTH = 100
 _POLL_S = 0.02
 _SETTLE_S = 0.2

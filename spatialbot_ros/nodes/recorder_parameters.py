@@ -39,7 +39,7 @@ class RecorderParameters:
     max_duration_s: float = parameter(
         600.0, "ROS seconds after which an episode ends by itself", low=1.0, high=86400.0
     )
-    queue_mb: int = parameter(128, "megabytes that may wait for the disk", low=4, high=16384)
+    queue_mb: int = parameter(512, "megabytes that may wait for the disk", low=4, high=16384)
     reserve_mb: int = parameter(
         256, "megabytes of disk space that are left free", low=0, high=1_000_000
     )

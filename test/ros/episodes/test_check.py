@@ -53,6 +53,16 @@ def test_a_frame_or_two_without_depth_at_the_ends_is_no_fault(tmp_path: Path) ->
     assert check_episode(write(tmp_path / "episode", range(12), without)).ok
 
 
+def test_single_images_that_are_missing_are_told(tmp_path: Path) -> None:
+    both = dict.fromkeys(("COLOR_TOPIC", "DEPTH_TOPIC", "ACTION_TOPIC"), range(4, 7))
+    report = check_episode(write(tmp_path / "episode", range(30), both))
+    assert report.problems == ()
+    assert report.warnings == tuple(
+        f"{topic}: about 3 images seem to be missing between others"
+        for topic in (contract.COLOR_TOPIC, contract.DEPTH_TOPIC)
+    )
+
+
 def test_an_episode_without_a_label_is_usable_and_told(tmp_path: Path) -> None:
     report = check_episode(synthetic.write_episode(tmp_path / "episode", label="unknown"))
     assert (report.problems, report.warnings) == ((), ("not labelled",))
