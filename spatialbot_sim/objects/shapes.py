@@ -34,6 +34,8 @@ from spatialbot_sim.objects.placed import PlacedObject
 # measured to hold reliably in the hand: condim 4 adds torsional friction, the stiff solref
 # keeps the object from sinking into the pads
 GRASP_CONTACT = {"friction": "1 .01 .001", "condim": "4", "solref": ".004 1"}
+# a cylinder meets a flat pad in one line and would sink 5 mm into it at that stiffness (measured)
+CYLINDER_CONTACT = {**GRASP_CONTACT, "solref": ".002 1", "solimp": ".98 .999 .001"}
 # rolling friction stops a ball that is let go with 5 cm/s within 6 mm, with 20 cm/s within 34
 ROLLING_CONTACT = {"friction": "1 .01 .003", "condim": "6", "solref": ".004 1"}
 
@@ -224,9 +226,9 @@ def _fill_bottle(draft: _Draft) -> None:
     # a little more weight at the bottom, as in a bottle with a rest in it
     low = (half + body_top) / 2
     for mass, height, middle in (("0.03", low / 2, -half + low / 2), ("0.03", low, body_top - low)):
-        draft.collide("cylinder", [radius, height], GRASP_CONTACT, mass=mass,
+        draft.collide("cylinder", [radius, height], CYLINDER_CONTACT, mass=mass,
                       pos=numbers(0, 0, middle))  # fmt: skip
-    draft.collide("cylinder", [neck, BOTTLE_NECK_M / 2], GRASP_CONTACT, mass="0.002",
+    draft.collide("cylinder", [neck, BOTTLE_NECK_M / 2], CYLINDER_CONTACT, mass="0.002",
                   pos=numbers(0, 0, half - BOTTLE_NECK_M / 2))  # fmt: skip
     profile = [
         (0.0, -half),
@@ -246,7 +248,7 @@ def _fill_bottle(draft: _Draft) -> None:
 def _fill_can(draft: _Draft) -> None:
     extent = draft.item.extent
     half, radius = extent.height_m / 2, extent.width_m / 2
-    draft.collide("cylinder", [radius, half], GRASP_CONTACT, mass="0.06")
+    draft.collide("cylinder", [radius, half], CYLINDER_CONTACT, mass="0.06")
     profile = [
         (0.0, -half),
         (radius - 0.003, -half),

@@ -1,4 +1,4 @@
-"""Every sampled scene of the first families asks for one thing, clearly, in words that a policy can read."""
+"""Every scene of the first families asks for one thing, clearly, in words a policy can read."""
 
 import re
 import subprocess
