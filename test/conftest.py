@@ -16,6 +16,16 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 _exit_status = 0
 
 
+@pytest.fixture(autouse=True)
+def _ordinary_scheduling() -> None:
+    """franky makes the thread that connects a real-time one, and child processes inherit that.
+
+    A whole stack of nodes at real-time priority starves itself and everything else on two cores.
+    """
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Remember the status for `pytest_unconfigure`."""
     global _exit_status
