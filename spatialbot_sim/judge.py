@@ -130,7 +130,7 @@ def _why_not_there(
     if scene.relation == "outside":
         if outside_by_m(destination, *at_xy_m) < target.extent.radius_m:
             return f"{what} is not outside the {_words(destination.kind)}"
-        others = (*scene.boards, *scene.holders)
+        others: tuple[PlacedThing, ...] = (*scene.boards, *scene.holders)
         on_something = any(_rests_on(place, at_xy_m, height_m) for place in others)
         if on_table or (on_something and not _among(scene, touching)):
             return ""

@@ -17,7 +17,16 @@ from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import SimulationError
 from spatialbot_model.contracts.transforms import Matrix, matrix_to_quaternion
 from spatialbot_model.contracts.types import CameraIntrinsics
-from spatialbot_sim.objects import add_board, add_holder, add_object, add_obstacle, add_print
+from spatialbot_sim.objects import (
+    PlacedObject,
+    PlacedObstacle,
+    PlacedThing,
+    add_board,
+    add_holder,
+    add_object,
+    add_obstacle,
+    add_print,
+)
 from spatialbot_sim.tasks import Scene
 
 TIMESTEP_S = 0.001
@@ -88,6 +97,7 @@ def build_world(scene: Scene, cell: Cell) -> World:
             f"the world of {scene.task} seed {scene.seed} does not compile: {error}"
         ) from error
     data = mujoco.MjData(model)
+    things: tuple[PlacedObject | PlacedThing | PlacedObstacle, ...]
     things = (*scene.objects, *scene.boards, *scene.holders, *scene.obstacles)
     names = [thing.name for thing in things]
     world = World(
@@ -123,6 +133,7 @@ def settle(world: World) -> None:
     qpos_index = np.array([joint.qposadr[0] for joint in pinned])
     dof_index = np.array([joint.dofadr[0] for joint in pinned])
     qpos = data.qpos[qpos_index].copy()
+    free: tuple[PlacedObject | PlacedObstacle, ...]
     free = (*world.scene.objects, *world.scene.obstacles)
     names = [thing.name for thing in free]
     for step in range(round(_SETTLE_LIMIT_S / TIMESTEP_S)):

@@ -15,7 +15,7 @@ import yaml
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
 from spatialbot_sim.objects import PAINTS, ObjectKind, ObstacleKind, Pattern, PlaceKind
-from spatialbot_sim.tasks.meaning import Degree
+from spatialbot_sim.tasks.meaning import Degree, Perspective
 
 FOLDER = "datasets/spatialqa_e"
 _MIXED_KEYS = {"kind", "relation", "degree", "which", "place", "perspective"}
@@ -94,7 +94,7 @@ class Grammar:
     relations: Mapping[str, Mapping[Degree, Words]]
     prepositions: Mapping[PlaceKind, Mapping[str, Words]]
     sentences: Words
-    perspectives: Mapping[str, Words]
+    perspectives: Mapping[Perspective, Words]
     avoidance: Words
     families: Mapping[str, FamilyRules]
     first_test_seed: int
@@ -156,7 +156,7 @@ def read_grammar(folder: Path) -> Grammar:
         },
         sentences=templates.words("sentences", fields={"object", "place"}),
         perspectives={
-            viewer: templates.words("perspectives", viewer)
+            cast(Perspective, viewer): templates.words("perspectives", viewer)
             for viewer in templates.keys("perspectives", valid=("camera", "robot"))
         },
         avoidance=templates.words("avoidance", fields={"obstacle"}),

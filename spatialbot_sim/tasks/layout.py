@@ -202,7 +202,7 @@ def _middle_holders(
     plan: Plan, draw: Draw, objects: tuple[PlacedObject, ...]
 ) -> tuple[PlacedHolder, ...]:
     """Stands below what is raised, and the box or area around what is held."""
-    holders = []
+    holders: list[PlacedHolder] = []
     for item in objects:
         if item.base_z_m > 0:
             color = draw.pick(draw.grammar.places["stand"].colors)
@@ -212,8 +212,9 @@ def _middle_holders(
             )
     if plan.middle is not None and plan.held is not None:
         item = objects[plan.held]
-        color = plan.meaning.place.named.color if plan.meaning.place_kind == plan.middle else None
-        color = color or draw.pick(draw.grammar.places[plan.middle].colors)
+        is_destination = plan.meaning.place_kind == plan.middle
+        said = plan.meaning.place.named.color if is_destination else None
+        color = said or draw.pick(draw.grammar.places[plan.middle].colors)
         off = draw.rng.uniform(-0.006, 0.006, 2)
         name = f"middle_{plan.middle}"
         holders.append(
@@ -228,7 +229,7 @@ def _lay_obstacles(plan: Plan, draw: Draw, scene: Scene, side: float) -> tuple[P
     """Tall things on the straight way from target to destination."""
     target = scene.object_named(scene.target)
     place = scene.place_named(scene.destination)
-    obstacles = []
+    obstacles: list[PlacedObstacle] = []
     for index in range(plan.num_obstacles):
         kind: ObstacleKind = draw.pick(tuple(draw.grammar.obstacles))
         if index == 0 and plan.meaning.avoid is not None:

@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 
 from spatialbot_sim.objects import PAINTS
 from spatialbot_sim.tasks.grammar import Grammar
-from spatialbot_sim.tasks.meaning import Degree, Meaning, Named, NounPhrase, Relation
+from spatialbot_sim.tasks.meaning import Degree, Meaning, Named, NounPhrase, Perspective, Relation
 from spatialbot_sim.tasks.wording import nouns_of
-
-_PLACES = ("board", "box", "area")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Reader:
     def read(self, text: str) -> tuple[Meaning, ...]:
         """Every meaning of an instruction; empty when it is not of this grammar."""
         found: list[Meaning] = []
-        for rest, extras in self._strip(text):
+        for rest, viewer, avoid in self._strip(text):
             for before, between, after in self._sentences:
                 if not (rest.startswith(before) and rest.endswith(after)):
                     continue
@@ -52,27 +50,33 @@ class Reader:
                         continue
                     for place in self._read_places(inner[match.end() :]):
                         found += [
-                            replace(place, object=item, **extras)
+                            replace(
+                                place,
+                                object=item,
+                                perspective=viewer or "camera",
+                                perspective_said=viewer is not None,
+                                avoid=avoid,
+                            )
                             for item in objects
                             if item.named.kind not in self._grammar.places
                         ]
         return tuple(dict.fromkeys(found))
 
-    def _strip(self, text: str) -> Iterator[tuple[str, dict[str, object]]]:
-        """The sentence without what is said about viewer and obstacles."""
-        viewer: dict[str, object] = {}
+    def _strip(self, text: str) -> Iterator[tuple[str, Perspective | None, str | None]]:
+        """The sentence without what is said about viewer and obstacles, and that."""
+        viewer: Perspective | None = None
         for name, words in self._grammar.perspectives.items():
             for phrase in words.all:
                 if text.startswith(f"{phrase}, ") or text.endswith(f", {phrase}"):
                     text = text.removeprefix(f"{phrase}, ").removesuffix(f", {phrase}")
-                    viewer = {"perspective": name, "perspective_said": True}
-        yield text, viewer
+                    viewer = name
+        yield text, viewer, None
         for kind, rules in self._grammar.obstacles.items():
             for phrase in self._grammar.avoidance.all:
                 for noun in rules.nouns.all:
                     ending = " " + phrase.format(obstacle=noun)
                     if text.endswith(ending):
-                        yield text.removesuffix(ending), {**viewer, "avoid": kind}
+                        yield text.removesuffix(ending), viewer, kind
 
     def _read_places(self, text: str) -> Iterator[Meaning]:
         nothing = NounPhrase(Named("object"))

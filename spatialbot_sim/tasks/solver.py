@@ -113,7 +113,7 @@ def _bulk(thing: Thing) -> float:
     """Mean edge of the box around a thing [m]; boards differ in area only."""
     if isinstance(thing, PlacedObject):
         extent = thing.extent
-        return (extent.length_m * extent.width_m * extent.height_m) ** (1 / 3)
+        return float((extent.length_m * extent.width_m * extent.height_m) ** (1 / 3))
     return float(2 * math.sqrt(thing.half_m[0] * thing.half_m[1]))
 
 

@@ -76,7 +76,8 @@ def nouns_of(grammar: Grammar, kind: str) -> Words:
     """What a kind of object or place is called; "object" means any object."""
     if kind == "object":
         return grammar.any_object
-    for name, rules in (*grammar.kinds.items(), *grammar.places.items()):
-        if name == kind:
-            return rules.nouns
+    nouns: dict[str, Words] = {name: rules.nouns for name, rules in grammar.kinds.items()}
+    nouns |= {name: rules.nouns for name, rules in grammar.places.items()}
+    if kind in nouns:
+        return nouns[kind]
     raise AssertionError(f"no meaning has the kind {kind!r}")
