@@ -25,6 +25,7 @@ from spatialbot_sim.objects.placed import STAND_HALF_M
 from spatialbot_sim.tasks.pick_place import BOARD_X_M, BOARD_Y_M, BOARD_YAW_RAD
 from spatialbot_sim.tasks.plan import Draw, Item, Plan
 from spatialbot_sim.tasks.scene import Scene, place_of
+from spatialbot_sim.tasks.sight import all_in_sight
 from spatialbot_sim.tasks.solver import solve
 
 REGION_X_M = (0.40, 0.62)
@@ -99,7 +100,7 @@ def lay(plan: Plan, draw: Draw, task: str, seed: int) -> Scene | None:
             return None
         scene = replace(scene, aim_xy_m=aim)
     scene = replace(scene, obstacles=_lay_obstacles(plan, draw, scene, side))
-    return scene if _hand_fits(scene) else None
+    return scene if _hand_fits(scene) and all_in_sight(scene) else None
 
 
 def _lay_sides(plan: Plan, draw: Draw) -> tuple[tuple[PlacedBoard, ...], tuple[PlacedHolder, ...]]:
