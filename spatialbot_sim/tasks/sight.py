@@ -6,7 +6,7 @@ from spatialbot_sim.objects import CARTON_HALF_M, TALL_BOTTLE_RADIUS_M
 from spatialbot_sim.tasks.scene import Scene
 
 VIEWPOINT_M = (1.25, -0.015, 0.65)
-"""Where scenes are meant to be seen from, about where the cell's colour camera stands: base frame."""
+"""Where scenes are meant to be seen from: about where the cell's colour camera stands."""
 
 _SEEN_ABOVE = 0.55
 """Share of an object's height above which it has to be seen."""
