@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.cell import CameraMount
 from spatialbot_model.contracts.errors import MissingDependencyError, SimulationError
-from spatialbot_sim.objects import PICTURE_GROUP, SHEET_GROUP
+from spatialbot_sim.objects import PICTURE_GROUP, SHEET_GROUP, picture_name
 from spatialbot_sim.print_painter import draw_out, put_on_sheet, texel_points_m
 from spatialbot_sim.world import COLOR_CAMERA, DEPTH_CAMERA, DRAWN_GROUP, HIDDEN_GROUP, World
 
 _MAX_GEOMS = 400
-_PICTURE_SCALE = 2
-"""Prints are painted from pictures of this many times the sensor's resolution."""
 
 
 class SensorRenderer:
@@ -65,7 +63,7 @@ class SensorRenderer:
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         for sheet in world.scene.prints:
-            self._paint(world, sheet.name, f"{sheet.item.name}_picture")
+            self._paint(world, sheet.name, picture_name(sheet))
 
     def render_color(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB from the colour viewpoint."""
@@ -107,9 +105,7 @@ class SensorRenderer:
         groups = model.geom_group.copy()
         others = (groups == PICTURE_GROUP) & (model.geom_bodyid != model.body(pictured).id)
         model.geom_group[others] = HIDDEN_GROUP
-        room = model.vis.global_
-        scale = min(_PICTURE_SCALE, room.offwidth // lens.width, room.offheight // lens.height)
-        picture = np.empty((scale * lens.height, scale * lens.width, 3), np.uint8)
+        picture = np.empty((lens.height, lens.width, 3), np.uint8)
         try:
             # what moves does not belong into the picture
             self._draw(COLOR_CAMERA, picture, None, option, mujoco.mjtCatBit.mjCAT_STATIC)

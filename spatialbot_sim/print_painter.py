@@ -20,10 +20,10 @@ def texel_points_m(model: mujoco.MjModel, sheet: str) -> NDArray[np.float64]:
     half_m = model.geom_size[geom]
     texture = model.texture(sheet).id
     height, width = model.tex_height[texture], model.tex_width[texture]
-    # MuJoCo lays column 0 at -x and row 0 at -y of a box
+    # MuJoCo lays column 0 at -x and row 0 at +y of a plane
     x_m = ((np.arange(width) + 0.5) / width * 2 - 1) * half_m[0]
-    y_m = ((np.arange(height) + 0.5) / height * 2 - 1) * half_m[1]
-    grid_m = np.stack(np.broadcast_arrays(x_m, y_m[:, None], half_m[2]), axis=-1)
+    y_m = (1 - (np.arange(height) + 0.5) / height * 2) * half_m[1]
+    grid_m = np.stack(np.broadcast_arrays(x_m, y_m[:, None], 0.0), axis=-1)
     return np.asarray(grid_m + model.body_pos[body])
 
 
@@ -33,13 +33,9 @@ def draw_out(
     T_base_color: Matrix,
     intrinsics: CameraIntrinsics,
 ) -> NDArray[np.uint8]:
-    """(H, W, 3) colours of points (H, W, 3) in a picture that the camera took.
-
-    The picture may have a multiple of the camera's resolution.
-    """
+    """(H, W, 3) colours of points (H, W, 3) in a picture that the camera took."""
     flat = transform_points(invert(T_base_color), points_m.reshape(-1, 3))
-    scale = picture.shape[1] / intrinsics.width
-    pixels = (intrinsics.project(flat) + 0.5) * scale - 0.5
+    pixels = intrinsics.project(flat)
     colors = _bilinear(picture, pixels[:, 0], pixels[:, 1])
     return colors.reshape(points_m.shape).round().astype(np.uint8)
 

@@ -45,6 +45,7 @@ from spatialbot_sim.objects.prints import (
     PICTURE_GROUP,
     SHEET_GROUP,
     add_print,
+    picture_name,
     sheet_rectangle_m,
 )
 from spatialbot_sim.objects.shapes import add_object, add_picture
@@ -89,6 +90,7 @@ __all__ = [
     "grasps_of",
     "outside_by_m",
     "own_axes_xy",
+    "picture_name",
     "rest_height_m",
     "sheet_rectangle_m",
     "surface_height_m",

@@ -18,7 +18,8 @@ PICTURE_GROUP = 4
 SHEET_GROUP = 5
 """Geoms of the sheets; part of every frame, but not of a print's own rendering."""
 TEXTURE_PX = 256
-SHEET_HALF_THICKNESS_M = 0.0002
+SHEET_HEIGHT_M = 0.0004
+"""Of the sheet above the table: enough for the z buffer to tell them apart."""
 
 _MARGIN_M = 0.008
 _HANDLE_M = 0.020
@@ -46,6 +47,11 @@ def sheet_rectangle_m(
     return points.min(axis=0) - _MARGIN_M, points.max(axis=0) + _MARGIN_M
 
 
+def picture_name(sheet: Print) -> str:
+    """Name of the hidden body that a sheet shows."""
+    return f"{sheet.name}_picture"
+
+
 def add_print(
     worldbody: ET.Element,
     asset: ET.Element,
@@ -70,9 +76,10 @@ def add_print(
         worldbody,
         "body",
         name=sheet.name,
-        pos=numbers(x_m, y_m, top_z_m + SHEET_HALF_THICKNESS_M),
+        pos=numbers(x_m, y_m, top_z_m + SHEET_HEIGHT_M),
     )
-    size = [half_m[0], half_m[1], SHEET_HALF_THICKNESS_M]
+    size = [half_m[0], half_m[1], 0.01]
     look = {**UNTOUCHED, "material": sheet.name, "group": str(SHEET_GROUP)}
-    add_geom(body, "box", size, look)
-    add_picture(worldbody, asset, sheet.item, top_z_m, str(PICTURE_GROUP))
+    add_geom(body, "plane", size, look)
+    picture = picture_name(sheet)
+    add_picture(worldbody, asset, sheet.item, picture, top_z_m, str(PICTURE_GROUP))

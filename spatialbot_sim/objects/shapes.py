@@ -105,10 +105,14 @@ def add_object(
 
 
 def add_picture(
-    worldbody: ET.Element, asset: ET.Element, item: PlacedObject, top_z_m: float, group: str
+    worldbody: ET.Element,
+    asset: ET.Element,
+    item: PlacedObject,
+    name: str,
+    top_z_m: float,
+    group: str,
 ) -> None:
     """Append what an object would look like, in a geom group of its own; nothing touches it."""
-    name = f"{item.name}_picture"
     body = _body(worldbody, item, name, top_z_m)
     _fill(body, asset, item, name, group, solid=False)
 
