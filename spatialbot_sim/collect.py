@@ -6,7 +6,7 @@ share nothing, so that any number of processes may work on them and every job co
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +30,8 @@ from spatialbot_sim.tasks import Scene, sample_scene
 
 EXPERT_SOURCE = "expert"
 NOISE_SOURCE = "noise"
+
+_FAMILY = "family:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +237,11 @@ class Collector:
         try:
             steps = num_noise = 0
             while True:
-                decision = self._expert.decide(env.privileged_state(), scene)
+                state = env.privileged_state()
+                decision = self._expert.decide(state, scene)
+                lost = self._expert.hopeless(state, scene)
                 finished = isinstance(decision.action, Finished)
-                done = finished or steps == options.max_steps
+                done = bool(lost) or finished or steps == options.max_steps
                 executed = None
                 if isinstance(decision.action, DeltaAction) and not done:
                     executed = decision.action if noise is None else noise.disturb(decision.action)
@@ -260,7 +264,8 @@ class Collector:
                     break
                 frame = env.step(executed).newest
                 steps += 1
-            verdict = env.verdict()
+            # an obstacle that was touched counts, even when it came to no harm
+            verdict = replace(state.verdict, success=False, reason=lost) if lost else state.verdict
             folder = ""
             if sink is not None:
                 if verdict.success or (last and options.keep_failures):
@@ -276,8 +281,11 @@ class Collector:
 
 
 def family_of(scene: Scene) -> str:
-    """What kind of scene it is, for statistics."""
-    return getattr(scene, "family", "") or scene.task
+    """What kind of scene it is, for statistics: its family, or its task when it has none."""
+    for feature in scene.features:
+        if feature.startswith(_FAMILY):
+            return feature.removeprefix(_FAMILY)
+    return scene.task
 
 
 def _text(action: DeltaAction | Finished) -> str:

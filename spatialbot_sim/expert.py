@@ -15,7 +15,8 @@ from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.transforms import rotation_vector, rpy_to_matrix
 from spatialbot_sim.expert_motion import free_height_m, step_towards
-from spatialbot_sim.objects import Grasp, grasps_of
+from spatialbot_sim.judge import COLLISION
+from spatialbot_sim.objects import STANDING, Grasp, grasps_of
 from spatialbot_sim.privileged import Box, PrivilegedState
 from spatialbot_sim.tasks import Place, Scene, place_of
 
@@ -29,6 +30,7 @@ _FUNNEL_M = 0.006
 """Horizontal distance at which the hand goes down; grows with the height that is left."""
 _FUNNEL_SLOPE = 0.08
 _ALIGNED_RAD = 0.12
+_FALLEN_COSINE = 0.5
 _FINGER_REACH_M = 0.010
 """How far the fingertips reach below the tool centre point."""
 _ARRIVED_M = 0.0016
@@ -86,6 +88,20 @@ class Expert:
         position_m = np.clip(wish.position_m, low_m + 0.001, high_m - 0.001)
         action = step_towards(state, position_m, wish.R, wish.closed, self._spec)
         return Decision(wish.stage, action)
+
+    def hopeless(self, state: PrivilegedState, scene: Scene) -> str:
+        """Why nothing can be saved any more, in words; "" while there is hope."""
+        if state.verdict.reason.startswith(COLLISION):
+            return state.verdict.reason
+        item = scene.object_named(scene.target)
+        T_thing = state.poses[item.name]
+        what = f"the {item.name.replace('_', ' ')}"
+        if T_thing[2, 3] < self._cell.table_top_z_m - 0.02:
+            return f"{what} fell off the table"
+        held = state.verdict.grasped and state.gripper_closed
+        if item.kind in STANDING and T_thing[2, 2] < _FALLEN_COSINE and not held:
+            return f"{what} has fallen over"
+        return ""
 
     def _wish(self, state: PrivilegedState, scene: Scene) -> _Wish | None:
         place = place_of(scene, self._cell.table_top_z_m)
