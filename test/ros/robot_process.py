@@ -38,7 +38,7 @@ class RobotProcess:
         self.process.wait(10)
 
 
-def wait_until(condition, timeout_s=20.0):
+def wait_until(condition, timeout_s=60.0):
     """First true value of the condition; fails when none comes in time."""
     ends_s = time.monotonic() + timeout_s
     while not (value := condition()):

@@ -108,13 +108,13 @@ def test_a_target_that_leans_on_an_obstacle_spoils_success(way: World) -> None:
     assert reason.startswith(COLLISION) and "touches" in reason
 
 
-def test_a_finger_at_an_obstacle_spoils_success(way: World, cell: Cell) -> None:
+def test_a_hand_at_an_obstacle_spoils_success(way: World, cell: Cell) -> None:
     obstacle = way.scene.obstacles[0]
     x_m, y_m, z_m = cell.home_tcp_m
     # the open fingers stand 4 cm to each side of the tool centre point
     put(way, obstacle.name, np.array([x_m, y_m - 0.04, z_m]))
     reason = judge(way, way.scene).reason
-    assert reason.startswith(COLLISION) and "finger touches" in reason
+    assert reason.startswith(COLLISION) and "the hand touches" in reason
 
 
 def test_the_thing_that_stands_for_the_target_does_not_count(cell: Cell) -> None:

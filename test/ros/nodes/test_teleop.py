@@ -234,7 +234,7 @@ def test_the_terminal_is_given_back_as_it_was():
     assert terminal.modes != terminal.modes_before
     slave_modes = terminal.modes_before
     terminal.process.send_signal(2)
-    terminal.process.wait(20)
+    terminal.process.wait(60)
     assert terminal.modes == slave_modes
     code, errors = terminal.end()
     assert code == 0 and errors == ""
