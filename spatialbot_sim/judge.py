@@ -76,8 +76,8 @@ def judge(world: World, scene: Scene) -> Verdict:
 def _collision(world: World, scene: Scene) -> str:
     for obstacle in scene.obstacles:
         what = f"the {_words(obstacle.name)}"
-        touching = _touching(world, obstacle.name)
-        for name in touching:
+        # sorted: the order of a set of texts changes from process to process
+        for name in sorted(_touching(world, obstacle.name)):
             if name.startswith(ROBOT_PREFIX) or name == scene.target:
                 return f"{COLLISION}: the {_words(name)} touches {what}"
         if _uprightness(world, obstacle.name) < _OBSTACLE_COSINE:
