@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSPresetProfiles, QoSProfile
+from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo as CameraInfoMsg
 from sensor_msgs.msg import Image, PointCloud2
@@ -18,12 +18,13 @@ from spatialbot_ros.nodes.camera_parameters import CameraParameters
 from spatialbot_ros.nodes.conversions import camera_info_to_msg, ns_to_stamp
 from spatialbot_ros.nodes.images import image_to_msg
 from spatialbot_ros.nodes.point_clouds import colored_points, points_to_msg
+from spatialbot_ros.nodes.qos import RECORDED
 from spatialbot_ros.ports import CameraFrameset, CameraInfo
 
 DEPTH_OPTICAL_FRAME = "camera_depth_optical_frame"
 
-IMAGE_QOS = QoSPresetProfiles.SYSTEM_DEFAULT.value
-CAMERA_INFO_QOS = QoSProfile(depth=10)
+IMAGE_QOS = QoSProfile(depth=10)
+"""As readers find it at realsense-ros (reliable, volatile), with room for a reader held up."""
 
 
 class CameraPublishers:
@@ -96,9 +97,7 @@ class _ImageTopic:
     def __init__(self, node: Node, prefix: str, name: str, *, with_info: bool = True) -> None:
         self.image = _create(node, Image, f"{prefix}/{name}", IMAGE_QOS)
         self._info = (
-            _create(node, CameraInfoMsg, f"{prefix}/camera_info", CAMERA_INFO_QOS)
-            if with_info
-            else None
+            _create(node, CameraInfoMsg, f"{prefix}/camera_info", RECORDED) if with_info else None
         )
         self._message = Image()
         self._info_message: CameraInfoMsg | None = None

@@ -39,6 +39,7 @@ from spatialbot_ros.nodes.executor_messages import (
     record_to_msg,
 )
 from spatialbot_ros.nodes.parameters import declare, parameter
+from spatialbot_ros.nodes.qos import RECORDED
 from spatialbot_ros.nodes.runtime import run_node
 from spatialbot_ros.robots.registry import ArmSettings, make_arm
 from spatialbot_ros.safety import SafetyEnvelope
@@ -129,11 +130,11 @@ class ExecutorNode(Node):
         self._summary_lock = threading.Lock()
         self._summary: tuple[State, str, dict[str, str]] = (State.DISCONNECTED, "starting", {})
 
-        self._joints = self.create_publisher(JointState, "/joint_states", 10)
-        self._ee_pose = self.create_publisher(PoseStamped, "/spatialbot/ee_pose", 10)
-        self._gripper = self.create_publisher(GripperState, "/spatialbot/gripper", 10)
-        self._state = self.create_publisher(ExecutorState, "/spatialbot/executor_state", 10)
-        self._events = self.create_publisher(SafetyEvent, "/spatialbot/safety_event", 100)
+        self._joints = self.create_publisher(JointState, "/joint_states", RECORDED)
+        self._ee_pose = self.create_publisher(PoseStamped, "/spatialbot/ee_pose", RECORDED)
+        self._gripper = self.create_publisher(GripperState, "/spatialbot/gripper", RECORDED)
+        self._state = self.create_publisher(ExecutorState, "/spatialbot/executor_state", RECORDED)
+        self._events = self.create_publisher(SafetyEvent, "/spatialbot/safety_event", RECORDED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
         self._owner = ArmOwner(

@@ -17,6 +17,7 @@ from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.errors import RobotError, StaleDataError
 from spatialbot_ros.executor_types import State
 from spatialbot_ros.nodes.conversions import ns_to_stamp
+from spatialbot_ros.nodes.qos import RECORDED
 
 _POLL_S = 0.02
 _BLOCKED_STATES = (ExecutorState.STOPPED, ExecutorState.FAULT, ExecutorState.DISCONNECTED)
@@ -39,9 +40,7 @@ class ExecutorLink:
             QoSProfile(depth=10),
             callback_group=group,
         )
-        self._actions = node.create_publisher(
-            DeltaActionMsg, "/spatialbot/action", QoSProfile(depth=10)
-        )
+        self._actions = node.create_publisher(DeltaActionMsg, "/spatialbot/action", RECORDED)
         self._home = node.create_client(Trigger, "/spatialbot/home", callback_group=group)
 
     @property

@@ -9,3 +9,10 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 """Late subscribers get the last message: instruction, status."""
+
+RECORDED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.RELIABLE
+)
+"""Publishers of an episode's small topics: a recorder that the machine holds up for a while
+(two seconds of states at twice real time) still gets every message. A writer's depth bounds
+what it may send again; readers choose theirs alone."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from rclpy.client import Client
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
 from spatialbot_msgs.msg import ExecutorState, GripperState, TaskStatus
@@ -15,6 +15,7 @@ from std_srvs.srv import Trigger
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.episode import DEPTH_INFO_TOPIC
 from spatialbot_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
+from spatialbot_ros.nodes.qos import RECORDED
 from spatialbot_ros.safety_records import TELEOP
 from spatialbot_ros.teleop.inputs import Button
 from spatialbot_ros.teleop.session import RecorderRequest
@@ -52,9 +53,7 @@ class TeleopLink:
         self.state: ExecutorState | None = None
         self.task: TaskStatus | None = None
         self.num_sent = 0
-        self._actions = node.create_publisher(
-            DeltaActionMsg, "/spatialbot/action", QoSProfile(depth=10)
-        )
+        self._actions = node.create_publisher(DeltaActionMsg, "/spatialbot/action", RECORDED)
         # calibration comes with every image, is stamped alike and costs nothing to send
         for message_type, topic, callback, qos in (
             (CameraInfo, DEPTH_INFO_TOPIC, self._on_camera_info, qos_profile_sensor_data),

@@ -19,7 +19,6 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from spatialbot_msgs.action import ExecuteInstruction
 from spatialbot_msgs.msg import PolicyStep as PolicyStepMsg
 from std_msgs.msg import String
@@ -40,7 +39,7 @@ from spatialbot_ros.nodes.executor_link import ExecutorLink
 from spatialbot_ros.nodes.observation_source import ObservationSource
 from spatialbot_ros.nodes.parameters import declare
 from spatialbot_ros.nodes.policy_steps import policy_step_to_msg
-from spatialbot_ros.nodes.qos import LATCHED
+from spatialbot_ros.nodes.qos import LATCHED, RECORDED
 from spatialbot_ros.nodes.runtime import run_node
 from spatialbot_ros.nodes.vla_parameters import VlaParameters
 
@@ -61,9 +60,7 @@ class VlaNode(Node):
         self._policy = make_policy(p.policy, p.policy_config(self._spec))
         self._observations = ObservationSource(self, p.camera_timeout_s)
         self._executor_link = ExecutorLink(self, p.executor_timeout_s)
-        self._steps = self.create_publisher(
-            PolicyStepMsg, "/spatialbot/policy_step", QoSProfile(depth=10)
-        )
+        self._steps = self.create_publisher(PolicyStepMsg, "/spatialbot/policy_step", RECORDED)
         self._instructions = self.create_publisher(String, "/spatialbot/instruction", LATCHED)
         self._goal_lock = threading.Lock()
         self._closing = threading.Event()
