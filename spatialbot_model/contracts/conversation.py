@@ -170,7 +170,7 @@ def causal_targets(rendered: RenderedPrompt) -> NDArray[np.int64]:
 
 
 def parallel_inputs(
-    rendered: RenderedPrompt, layout: TokenLayout
+    rendered: RenderedPrompt, layout: TokenLayout, num_waypoint_queries: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Inputs and targets for decoding all numbers of an action in one pass.
 
@@ -178,8 +178,12 @@ def parallel_inputs(
     its own place. All other targets are those of `causal_targets`, but nothing is learned of
     an answer from the token before the run on, because nothing else is decoded then.
 
+    Args:
+        num_waypoint_queries: as many queries more stand before those of each action; nothing
+            is learned at them here.
+
     Returns:
-        input_ids (T,) int64 and targets (T,) int64, `IGNORE_INDEX` where nothing is learned.
+        input_ids (T',) int64 and targets (T',) int64, `IGNORE_INDEX` where nothing is learned.
 
     Raises:
         ConfigurationError: the layout has no action tokens or no query token.
@@ -205,6 +209,11 @@ def parallel_inputs(
         elif closed:
             targets[t] = IGNORE_INDEX
     ids[is_action] = layout.action_query
+    if num_waypoint_queries:
+        begins = np.flatnonzero(is_action & ~np.concatenate(([False], is_action[:-1])))
+        at = np.repeat(begins, num_waypoint_queries)
+        ids = np.insert(ids, at, layout.action_query)
+        targets = np.insert(targets, at, IGNORE_INDEX)
     return ids, targets
 
 

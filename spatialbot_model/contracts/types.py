@@ -130,6 +130,38 @@ class PromptImage:
             raise ConfigurationError(f"image age is {self.age}, expected 0 (newest) or more")
 
 
+ROBOT_STATE_WIDTH = 11
+"""Numbers of `RobotState.vector`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RobotState:
+    """What the robot measures about itself when a frame is taken (proprioception).
+
+    Attributes:
+        T_base_ee: (4, 4) measured pose of the tool centre point in `fr3_link0`.
+        gripper_width_m: opening between the fingers.
+        gripper_closed: what the gripper was last asked to do.
+    """
+
+    T_base_ee: NDArray[np.float64]
+    gripper_width_m: float
+    gripper_closed: bool
+
+    def vector(self) -> NDArray[np.float32]:
+        """(11,): x, y, z [m], the first two columns of the rotation, width [m], closed (0, 1)."""
+        return np.array(
+            [
+                *self.T_base_ee[:3, 3],
+                *self.T_base_ee[:3, 0],
+                *self.T_base_ee[:3, 1],
+                self.gripper_width_m,
+                self.gripper_closed,
+            ],
+            np.float32,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a policy sees at one control step.
@@ -138,11 +170,13 @@ class Observation:
         frames: newest first, padded by repeating the oldest (paper III-E: four frames).
         instruction: what the user asked for.
         T_base_camera: (4, 4) pose of the colour optical frame in `fr3_link0`.
+        robot: at the moment of the newest frame; None when nobody tells.
     """
 
     frames: tuple[RgbdFrame, ...]
     instruction: str
     T_base_camera: NDArray[np.float64]
+    robot: RobotState | None = None
 
     @property
     def newest(self) -> RgbdFrame:

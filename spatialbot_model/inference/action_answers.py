@@ -50,6 +50,7 @@ class ActionAnswers:
             options.max_action_tokens,
             actions=None if self._grammar is None else self._grammar.actions,
             action_query=layout.action_query if in_parallel else None,
+            waypoint_queries=processor.waypoint_queries,
         )
 
     def program(self, observation: Observation, prompt: tuple[int, ...]) -> Program[Dialogue]:

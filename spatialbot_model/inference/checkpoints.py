@@ -1,5 +1,6 @@
 """Checkpoint folders: model and processor side by side, made new or loaded."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,7 +8,8 @@ import torch
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import CheckpointError, ConfigurationError
-from spatialbot_model.contracts.prompt_templates import prompt_template
+from spatialbot_model.contracts.prompt_templates import Geometry, prompt_template
+from spatialbot_model.contracts.types import IMAGE_ROLES, ImageRole
 from spatialbot_model.inference.options import Dtype
 from spatialbot_model.modeling.checkpoint import (
     check_action_spec,
@@ -25,7 +27,9 @@ from spatialbot_model.processing.tokens import load_mini_tokenizer, load_tokeniz
 
 VisionWeights = Literal["pretrained", "random"]
 
-_OWN_TOKENIZER = ("mini", "tiny")
+_OWN_TOKENIZER = ("mini", "mini-rgb", "tiny")
+_FRAME_ROLES: dict[str, tuple[ImageRole, ...]] = {"mini-rgb": ("rgb",)}
+_GEOMETRY: dict[str, Geometry] = {"mini": "squash", "mini-rgb": "squash"}
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _LONGEST_CONTEXT = 8192
@@ -41,7 +45,7 @@ def create_checkpoint(
     tokenizer: str | Path | None = None,
     vision_weights: VisionWeights = "pretrained",
     template: str = "compact",
-    parallel_actions: bool = False,
+    parallel_actions: bool | None = None,
     depth_tool: bool = False,
 ) -> tuple[SpatialBotForConditionalGeneration, SpatialBotProcessor]:
     """Make a new model with random language weights and write it with its processor.
@@ -55,7 +59,8 @@ def create_checkpoint(
             small presets.
         vision_weights: pretrained where weights ship with a package (mini), else random.
         template: name of the prompt template.
-        parallel_actions: whether it will be trained to give seven actions at once.
+        parallel_actions: whether it will be trained to give seven actions at once; None = as
+            the preset says.
         depth_tool: whether it will be trained to look depths up before it acts.
 
     Raises:
@@ -77,8 +82,17 @@ def create_checkpoint(
     words = load_mini_tokenizer() if tokenizer is None else load_tokenizer(tokenizer)
     config = make_config(preset, len(words))
     config.action_spec = None if action_spec is None else action_spec.to_mapping()
-    config.parallel_actions = parallel_actions
-    processor = make_processor(config, words, template=template, depth_tool=depth_tool)
+    if parallel_actions is not None:
+        config.parallel_actions = parallel_actions
+        config.waypoint_queries *= parallel_actions
+    processor = make_processor(
+        config,
+        words,
+        template=template,
+        depth_tool=depth_tool,
+        geometry=_GEOMETRY.get(preset),
+        frame_roles=_FRAME_ROLES.get(preset, IMAGE_ROLES),
+    )
     if vision_weights == "pretrained":
         model = make_model(config, seed=seed)
     else:
@@ -98,8 +112,14 @@ def make_processor(
     template: str = "compact",
     mode: ImageMode = "exact",
     depth_tool: bool = False,
+    geometry: Geometry | None = None,
+    frame_roles: Sequence[ImageRole] = IMAGE_ROLES,
 ) -> SpatialBotProcessor:
     """The processor that fits a model.
+
+    Args:
+        geometry: how images become square; the template's when left out.
+        frame_roles: the images of a frame that the model is shown when it acts.
 
     Raises:
         ConfigurationError: the tokenizer puts the extra tokens elsewhere than the model.
@@ -114,7 +134,7 @@ def make_processor(
         ImageSettings(
             size=config.image_size,
             mode=mode,
-            geometry=prompt_template(template).geometry,
+            geometry=geometry or prompt_template(template).geometry,
             mean=mean,
             std=std,
         ),
@@ -125,6 +145,10 @@ def make_processor(
         action_form=config.action_form,
         parallel_actions=config.parallel_actions,
         depth_tool=depth_tool,
+        frame_roles=frame_roles,
+        join_depth=config.join_depth,
+        robot_state=config.robot_state,
+        waypoint_queries=config.waypoint_queries,
     )
     check_same_tokens(config, processor)
     return processor
@@ -174,6 +198,9 @@ def check_same_tokens(config: SpatialBotConfig, processor: SpatialBotProcessor) 
         "image size": (config.image_size, processor.image_settings.size),
         "action form": (config.action_form, processor.action_form),
         "parallel actions": (config.parallel_actions, processor.parallel_actions),
+        "joined depth": (config.join_depth, processor.join_depth),
+        "robot state": (config.robot_state, processor.robot_state),
+        "waypoint queries": (config.waypoint_queries, processor.waypoint_queries),
     }
     if config.action_form == "tokens":
         pairs["first action id"] = (config.first_action_token_id, layout.first_action)

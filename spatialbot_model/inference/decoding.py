@@ -84,6 +84,7 @@ def decode_reply_ids(
     max_tokens: int,
     actions: range | None = None,
     action_query: int | None = None,
+    waypoint_queries: int = 0,
 ) -> Program[DecodedReply]:
     """Decode one answer behind what `row` has read and has pending.
 
@@ -96,12 +97,13 @@ def decode_reply_ids(
         actions: the ids of action tokens; None for weights without any.
         action_query: asks for all seven actions in the pass that verifies the draft; None to
             decode them one after another.
+        waypoint_queries: read before those seven; what they know shows in the seven.
 
     Raises:
         PolicyError: the model's output is not a number.
     """
     draft = constraint.draft
-    queries = () if action_query is None else (action_query,) * NUM_ACTIONS
+    queries = () if action_query is None else (action_query,) * (waypoint_queries + NUM_ACTIONS)
     base = row.length + len(row.pending)
     logits = yield Pass(
         (*row.pending, *draft, *queries), row.length, num_logits=1 + len(draft) + len(queries)
@@ -117,7 +119,7 @@ def decode_reply_ids(
     position = logits[len(reply)]
     if queries and len(reply) == len(draft):
         assert actions is not None
-        for logits_V in logits[1 + len(draft) :]:
+        for logits_V in logits[-NUM_ACTIONS:]:
             token = greedy(logits_V, actions)
             reply.append(token)
             row.pending.append(token)

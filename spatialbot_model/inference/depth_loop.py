@@ -51,6 +51,7 @@ class TurnSettings:
         max_tokens: longest answer of the model.
         actions: ids of the action tokens, None without.
         action_query: asks for seven actions at once, None to decode one by one.
+        waypoint_queries: as many queries more stand before those seven.
     """
 
     encoder: TextEncoder
@@ -59,6 +60,7 @@ class TurnSettings:
     max_tokens: int
     actions: range | None = None
     action_query: int | None = None
+    waypoint_queries: int = 0
 
     def tool_turn(self, answer: str) -> list[int]:
         """Ids of a tool's turn up to where the model's next answer begins."""
@@ -121,6 +123,7 @@ def converse(
             max_tokens=settings.max_tokens,
             actions=settings.actions,
             action_query=settings.action_query if constraint.draft else None,
+            waypoint_queries=settings.waypoint_queries,
         )
         dialogue.last = reply
         dialogue.text = decode_reply(reply.ids, settings.encoder, settings.layout)

@@ -20,7 +20,6 @@ from spatialbot_model.contracts.conversation import Conversation, Message
 from spatialbot_model.contracts.history import HISTORY_LENGTH
 from spatialbot_model.contracts.prompt_templates import image_user_text
 from spatialbot_model.contracts.types import (
-    IMAGE_ROLES,
     CameraIntrinsics,
     Observation,
     PromptImage,
@@ -61,7 +60,7 @@ class Engine:
         self.model, self.processor, self.options = model, processor, options
         self._device = next(model.parameters()).device
         self._images = ImageEncoder(
-            model, processor, IMAGE_ROLES if options.depth_images else ("rgb",)
+            model, processor, processor.frame_roles if options.depth_images else ("rgb",)
         )
         self._answers = ActionAnswers(processor, options)
         self._chat_constraint = FreeText(processor.layout)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from spatialbot_model.contracts.errors import PolicyError
 from spatialbot_model.contracts.types import (
     IMAGE_ROLES,
     ImageRole,
@@ -57,6 +58,7 @@ class ImageEncoder:
         """(sum n_i, D) image tokens of an observation in the order of the prompt.
 
         Raises:
+            PolicyError: the model needs the robot's state and there is none.
             PolicyTimeoutError, PolicyCancelledError: between two frames, see `Limits`.
         """
 
@@ -64,8 +66,16 @@ class ImageEncoder:
             limits.check()
             return self._encode(self.frame_images(frame, 0), clock)
 
+        state = None
+        if self._processor.robot_state:
+            if observation.robot is None:
+                raise PolicyError(
+                    "this checkpoint acts by the robot's state, and the observation has none;"
+                    " is the executor publishing /spatialbot/ee_pose and /spatialbot/gripper?"
+                )
+            state = torch.from_numpy(observation.robot.vector())[None]
         features = cache.features(observation.frames, encode)
-        return self._place(torch.cat(features), self.prompt_images(observation), clock)
+        return self._place(torch.cat(features), self.prompt_images(observation), clock, state)
 
     def image_tokens(self, images: Sequence[PromptImage], clock: StageClock) -> Tensor | None:
         """(sum n_i, D) tokens of any images, None without any."""
@@ -77,8 +87,16 @@ class ImageEncoder:
         with clock.stage("encode"), torch.inference_mode():
             return self._model.encode_images(pixels.to(self._device, self._model.dtype))
 
-    def _place(self, features: Tensor, images: Sequence[PromptImage], clock: StageClock) -> Tensor:
+    def _place(
+        self,
+        features: Tensor,
+        images: Sequence[PromptImage],
+        clock: StageClock,
+        state: Tensor | None = None,
+    ) -> Tensor:
         with clock.stage("encode"), torch.inference_mode():
             roles = [IMAGE_ROLES.index(image.role) for image in images]
             ages = [image.age for image in images]
-            return torch.cat(list(self._model.image_tokens(features, roles, ages)))
+            if state is not None:
+                state = state.to(self._device)
+            return self._model.prompt_features(features, roles, ages, state)

@@ -196,8 +196,7 @@ class TorchTokenModel:
         features = self._features[row]
         if wanted.keep == 0 and features is not None:
             return self._model.merge(ids, features)
-        embeds: torch.Tensor = self._embed(ids)
-        return embeds
+        return self._model.embed_ids(ids)
 
     def _decode(
         self,

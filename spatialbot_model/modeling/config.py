@@ -37,6 +37,12 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
         first_action_token_id: id of action bin 0; the 101 bins follow one another.
         action_query_token_id: input at the action positions when decoded in parallel.
         action_form: how actions are written, "tokens" or "text".
+        join_depth: a frame's RGB and depth features are joined channel by channel before the
+            projector: its rgb image takes the tokens, its depth image none.
+        pool_before_projector: older frames are pooled before the projector, not behind it.
+        robot_state: a token of what the robot measures stands behind the newest rgb image.
+        waypoint_queries: parallel decoding asks for this many waypoints in front of the seven
+            numbers: where to grasp, where to release.
         parallel_actions: trained to give the seven action tokens in one pass.
         action_spec: `ActionSpec.to_mapping()` of the robot it was trained for, or None.
     """
@@ -60,6 +66,10 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
     first_action_token_id: int | None = None
     action_query_token_id: int | None = None
     action_form: Literal["tokens", "text"] = "text"
+    join_depth: bool = False
+    pool_before_projector: bool = False
+    robot_state: bool = False
+    waypoint_queries: int = 0
     parallel_actions: bool = False
     action_spec: dict[str, Any] | None = None
     tie_word_embeddings: bool = False
@@ -87,6 +97,11 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
         ):
             raise ConfigurationError(
                 "parallel_actions needs first_action_token_id and action_query_token_id"
+            )
+        if self.waypoint_queries < 0 or (self.waypoint_queries and not self.parallel_actions):
+            raise ConfigurationError(
+                f"waypoint_queries is {self.waypoint_queries}; expected 0, or a positive number"
+                " with parallel_actions"
             )
         joined = self.pixel_shuffle * self.history_pool
         if self.pixel_shuffle < 1 or self.history_pool < 1 or self.patch_grid % joined:
@@ -132,6 +147,11 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
     def context_length(self) -> int:
         """Most positions the language model was made for."""
         return int(self.text.max_position_embeddings)
+
+    @property
+    def pooled_tokens(self) -> int:
+        """Tokens behind the full ones of an encoded frame: those of its older self."""
+        return self.tokens_per_image(1) if self.pool_before_projector else 0
 
     def tokens_per_image(self, age: int) -> int:
         """Image tokens that one image of `age` (0 = newest) takes in the prompt.

@@ -101,28 +101,41 @@ def phi2_siglip(base_vocab_size: int = PHI_VOCABULARY) -> SpatialBotConfig:
 
 
 def mini(base_vocab_size: int = MINI_VOCABULARY) -> SpatialBotConfig:
-    """Small enough for 10 Hz on two CPU cores: EfficientNet-Lite0 at 160 px and a small Qwen2.
+    """Small enough for 10 Hz on two CPU cores: EfficientNet-Lite0 at 224 px and a small Qwen2.
 
-    100 tokens for a newest image, 25 for an older one.
+    RGB and depth of a frame are joined: 49 tokens for the newest frame, one for an older one.
     """
     text = _small_qwen2(
         base_vocab_size,
-        hidden_size=384,
-        intermediate_size=1024,
+        hidden_size=256,
+        intermediate_size=768,
         num_hidden_layers=4,
-        num_attention_heads=6,
+        num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=2048,
     )
     return SpatialBotConfig(
-        vision_config=EfficientNetLite0Config(image_size=160),
+        vision_config=EfficientNetLite0Config(image_size=224),
         text_config=text,
         projector_type="norm_mlp2x_gelu",
-        history_pool=2,
+        pixel_shuffle=2,
+        history_pool=7,
         drop_class_token=False,
         image_embeddings=True,
+        join_depth=True,
+        pool_before_projector=True,
+        robot_state=True,
+        parallel_actions=True,
+        waypoint_queries=2,
         **_action_ids(base_vocab_size, text.vocab_size),
     )
+
+
+def mini_rgb(base_vocab_size: int = MINI_VOCABULARY) -> SpatialBotConfig:
+    """`mini` without depth: the same in everything else."""
+    config = mini(base_vocab_size)
+    config.join_depth = False
+    return config
 
 
 def tiny(base_vocab_size: int = 512) -> SpatialBotConfig:
@@ -154,6 +167,7 @@ PRESETS: dict[str, Callable[..., SpatialBotConfig]] = {
     "qwen1.5-0.5b-clip-l-336": qwen15_clip_l,
     "phi2-siglip-384": phi2_siglip,
     "mini": mini,
+    "mini-rgb": mini_rgb,
     "tiny": tiny,
 }
 

@@ -35,7 +35,7 @@ class Projector(nn.Module):
     def __init__(self, config: SpatialBotConfig) -> None:
         super().__init__()
         self.shuffle_side = config.pixel_shuffle
-        width_in = feature_width(config) * config.pixel_shuffle**2
+        width_in = feature_width(config) * config.pixel_shuffle**2 * (1 + config.join_depth)
         width = int(config.text.hidden_size)
         has_norm = config.projector_type == "norm_mlp2x_gelu"
         self.norm = nn.LayerNorm(width_in) if has_norm else None
@@ -44,7 +44,10 @@ class Projector(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, P, C) patch features to (N, P / pixel_shuffle^2, D) tokens."""
-        x = pixel_shuffle(features, self.shuffle_side)
+        return self.project(pixel_shuffle(features, self.shuffle_side))
+
+    def project(self, x: Tensor) -> Tensor:
+        """(N, P, C') features, joined as the configuration says, to (N, P, D) tokens."""
         if self.norm is not None:
             x = self.norm(x)
         out: Tensor = self.linear_2(F.gelu(self.linear_1(x)))
@@ -62,7 +65,9 @@ class ImageTokenEmbedding(nn.Module):
         self.age = nn.Embedding(config.max_image_age + 1, width)
 
     def forward(self, tokens: Tensor, roles: Sequence[int], ages: Sequence[int]) -> Tensor:
-        """(N, P, D) tokens as of newest images, with the three embeddings of each image added.
+        """(N, P, D) tokens with the three embeddings of each image added.
+
+        Fewer tokens than a newest image has are those of pooled squares.
 
         Raises:
             ConfigurationError: a role or age that has no embedding.
@@ -79,7 +84,11 @@ class ImageTokenEmbedding(nn.Module):
         of_image = self.role(torch.tensor(roles, dtype=torch.long, device=device)) + self.age(
             torch.tensor(ages, dtype=torch.long, device=device)
         )
-        embedded: Tensor = tokens + (self.position.weight + of_image[:, None])
+        position = self.position.weight
+        if tokens.shape[1] != len(position):
+            side = round((len(position) / tokens.shape[1]) ** 0.5)
+            position = average_tokens(position[None], side)[0]
+        embedded: Tensor = tokens + (position + of_image[:, None])
         return embedded
 
 

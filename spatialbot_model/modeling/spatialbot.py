@@ -15,15 +15,25 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from spatialbot_model.contracts.action_spec import ACTION_NAMES, NUM_BINS
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.modeling.config import SpatialBotConfig
-from spatialbot_model.modeling.projector import ImageTokenEmbedding, Projector, average_tokens
+from spatialbot_model.modeling.projector import (
+    ImageTokenEmbedding,
+    Projector,
+    average_tokens,
+    pixel_shuffle,
+)
+from spatialbot_model.modeling.robot_state import RobotStateEmbedding
 from spatialbot_model.modeling.vision import make_vision_tower, patch_features
 
 IGNORED_TARGET = -100
 """Where nothing is to be predicted, in `labels` and `targets`."""
 
-IMAGE_INPUTS = ("pixel_values", "image_roles", "image_ages", "image_features")
+IMAGE_INPUTS = ("pixel_values", "image_roles", "image_ages", "image_features", "robot_state")
+
+WAYPOINT_AXES = 4
+"""Of a waypoint: x, y, z and heading, each a distribution over the 101 bins."""
 
 
 class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
@@ -53,6 +63,11 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         self.vision_tower = make_vision_tower(config)
         self.projector = Projector(config)
         self.image_embedding = ImageTokenEmbedding(config) if config.image_embeddings else None
+        self.state_embedding = RobotStateEmbedding(config) if config.robot_state else None
+        queries, width = config.waypoint_queries, int(config.text.hidden_size)
+        # without them only rotary positions would tell the queries apart
+        self.query_embedding = nn.Embedding(queries + len(ACTION_NAMES), width) if queries else None
+        self.waypoint_head = nn.Linear(width, WAYPOINT_AXES * NUM_BINS) if queries else None
         self.language_model: Any = AutoModelForCausalLM.from_config(config.text)  # type: ignore[no-untyped-call]
         self.post_init()  # type: ignore[no-untyped-call]
         # a placeholder is an input, never an answer, and no tokenizer knows the rows behind it
@@ -91,18 +106,41 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         choose their kernels by shape.
 
         Args:
-            pixel_values: (N, 3, S, S), normalised as the processor does.
+            pixel_values: (N, 3, S, S), normalised as the processor does; rgb and depth of each
+                frame by turns when the model joins them.
 
         Returns:
-            (N, tokens_per_image(0), D).
+            (N, tokens_per_image(0), D), or (N / 2, ..) when rgb and depth are joined. With
+            `pool_before_projector` the tokens of an older frame stand behind those.
 
         Raises:
-            ConfigurationError: images of another size than the tower's.
+            ConfigurationError: images of another size than the tower's, or half a frame.
         """
-        tokens: Tensor = self.projector(
-            patch_features(self.vision_tower, self.config, pixel_values)
-        )
-        return tokens
+        return self.project_features(self.tower_features(pixel_values))
+
+    def tower_features(self, pixel_values: Tensor) -> Tensor:
+        """What the projector is given of images: (F, P, C), F images or joined frames.
+
+        Raises:
+            ConfigurationError: see `encode_images`.
+        """
+        features = patch_features(self.vision_tower, self.config, pixel_values)
+        features = pixel_shuffle(features, self.config.pixel_shuffle)
+        if not self.config.join_depth:
+            return features
+        if len(features) % 2:
+            raise ConfigurationError(
+                f"{len(features)} images were given; this model joins RGB and depth and is shown"
+                " both of every frame"
+            )
+        return torch.cat((features[0::2], features[1::2]), dim=-1)
+
+    def project_features(self, features: Tensor) -> Tensor:
+        """(F, P, C) of `tower_features` to what `encode_images` returns."""
+        if self.config.pool_before_projector:
+            pooled = average_tokens(features, self.config.history_pool)
+            features = torch.cat((features, pooled), dim=1)
+        return self.projector.project(features)
 
     def image_tokens(
         self,
@@ -123,7 +161,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         Raises:
             ConfigurationError: roles or ages missing, of another number, or out of range.
         """
-        count = features.shape[0]
+        count, num_full = features.shape[0], self.config.tokens_per_image(0)
         ages = _to_list(image_ages) if image_ages is not None else [0] * count
         if self.image_embedding is not None and image_roles is None:
             raise ConfigurationError(
@@ -134,6 +172,11 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
             raise ConfigurationError(
                 f"{count} images with {len(roles)} roles and {len(ages)} ages; expected one each"
             )
+        if self.config.pool_before_projector:
+            return [
+                self._with_embedding(tokens[num_full:] if age else tokens[:num_full], role, age)
+                for tokens, role, age in zip(features, roles, ages, strict=True)
+            ]
         if self.image_embedding is not None:
             features = self.image_embedding(features, roles, ages)
         prompt_tokens = list(features)
@@ -143,6 +186,27 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
             for index, tokens in zip(older, pooled, strict=True):
                 prompt_tokens[index] = tokens
         return prompt_tokens
+
+    def state_token(self, robot_state: Tensor | None) -> Tensor:
+        """(B, D) tokens of robot states (B, 11), see `RobotStateEmbedding`.
+
+        Raises:
+            ConfigurationError: the model was made without.
+        """
+        if self.state_embedding is None:
+            raise ConfigurationError("this model takes no robot state")
+        token: Tensor = self.state_embedding(robot_state)
+        return token
+
+    def embed_ids(self, input_ids: Tensor) -> Tensor:
+        """(B, T) ids to (B, T, D); queries of parallel decoding are told apart by their order."""
+        embeds: Tensor = self.get_input_embeddings()(input_ids)
+        if self.query_embedding is None:
+            return embeds
+        is_query = input_ids == self.config.action_query_token_id
+        order = (is_query.cumsum(dim=-1) - 1) % self.query_embedding.num_embeddings
+        added: Tensor = self.query_embedding(order.clamp(min=0)) * is_query[..., None]
+        return embeds + added
 
     def merge(self, input_ids: Tensor, image_features: Tensor | None) -> Tensor:
         """Input embeddings of a prompt, image positions replaced by features.
@@ -160,7 +224,6 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         """
         is_image = input_ids == self.config.image_token_id
         text_ids = input_ids.masked_fill(is_image, 0)
-        embedding = self.get_input_embeddings()
         num_positions = int(is_image.sum())
         num_features = 0 if image_features is None else image_features.shape[0]
         if num_positions != num_features:
@@ -174,7 +237,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
                 f"token id {int(text_ids.max())} lies beyond the {rows} embedding rows; use the"
                 " tokenizer saved beside this model"
             )
-        embeds: Tensor = embedding(text_ids)
+        embeds = self.embed_ids(text_ids)
         if image_features is None or not num_positions:
             return embeds
         return embeds.masked_scatter(
@@ -188,6 +251,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         image_roles: Tensor | None = None,
         image_ages: Tensor | None = None,
         image_features: Tensor | None = None,
+        robot_state: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
@@ -206,6 +270,8 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
             image_roles: (N,) of `pixel_values`.
             image_ages: (N,) of `pixel_values`.
             image_features: (sum of image tokens, D) instead of `pixel_values`.
+            robot_state: (B, 11) of `RobotState.vector`, for models that take it; with
+                `image_features` its tokens are among them.
             inputs_embeds: (B, T, D) instead of ids and images.
             attention_mask: as the language model takes it: (B, T), 4D, or its own mapping.
             position_ids: (B, T).
@@ -226,12 +292,14 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         if inputs_embeds is None:
+            assert input_ids is not None
             if pixel_values is not None:
                 if image_features is not None:
                     raise ValueError("give pixel_values or image_features, not both")
                 encoded = self.encode_images(pixel_values)
-                image_features = torch.cat(self.image_tokens(encoded, image_roles, image_ages))
-            assert input_ids is not None
+                image_features = self.prompt_features(
+                    encoded, image_roles, image_ages, robot_state, len(input_ids)
+                )
             inputs_embeds = self.merge(input_ids, image_features)
         outputs: Any = self.language_model(
             inputs_embeds=inputs_embeds,
@@ -248,6 +316,44 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
             outputs.loss = aligned_loss(outputs.logits, _kept(targets, logits_to_keep), num_items)
         answer: CausalLMOutputWithPast = outputs
         return answer
+
+    def prompt_features(
+        self,
+        encoded: Tensor,
+        image_roles: Tensor | Sequence[int] | None,
+        image_ages: Tensor | Sequence[int] | None,
+        robot_state: Tensor | None = None,
+        num_rows: int = 1,
+    ) -> Tensor:
+        """(sum n_i, D): all image positions of a batch, each row's state behind its newest one.
+
+        Args:
+            encoded: of `encode_images`.
+            image_roles, image_ages: of all images, those that are joined to others included.
+            robot_state: (B, 11), see `state_token`.
+            num_rows: B; rows have equally many images where the model takes a state.
+
+        Raises:
+            ConfigurationError: see `image_tokens`.
+        """
+        if self.config.join_depth:
+            image_roles = None if image_roles is None else image_roles[0::2]
+            image_ages = None if image_ages is None else image_ages[0::2]
+        tokens = self.image_tokens(encoded, image_roles, image_ages)
+        if self.state_embedding is None:
+            return torch.cat(tokens)
+        states = self.state_token(robot_state).expand(num_rows, -1)
+        per_row = len(tokens) // num_rows
+        for row in range(num_rows):
+            at = row * per_row
+            tokens[at] = torch.cat((tokens[at], states[row : row + 1].to(tokens[at].dtype)))
+        return torch.cat(tokens)
+
+    def _with_embedding(self, tokens: Tensor, role: int, age: int) -> Tensor:
+        if self.image_embedding is None:
+            return tokens
+        embedded: Tensor = self.image_embedding(tokens[None], [role], [age])[0]
+        return embedded
 
     def prepare_inputs_for_generation(  # type: ignore[override]
         self, input_ids: Tensor, is_first_iteration: bool | None = False, **kwargs: Any

@@ -56,6 +56,11 @@ class SpatialBotProcessor(ProcessorMixin):
         action_form: whether actions are seven action tokens or text.
         parallel_actions: whether the model was trained to decode all seven at once.
         depth_tool: whether it was trained to look depths up before it acts.
+        frame_roles: the images of each frame that it is shown when it acts.
+        join_depth: a depth image takes no tokens, its features are joined to those of the rgb
+            image before it.
+        robot_state: one more token, of the robot's state, stands behind the newest rgb image.
+        waypoint_queries: queries before those of an action decoded in parallel.
         layout: ids of the extra tokens, which are added to the tokenizer if they are not there.
         encoder: plain text <-> ids.
     """
@@ -71,6 +76,10 @@ class SpatialBotProcessor(ProcessorMixin):
         action_form: ActionForm = "tokens",
         parallel_actions: bool = False,
         depth_tool: bool = False,
+        frame_roles: Sequence[ImageRole] = IMAGE_ROLES,
+        join_depth: bool = False,
+        robot_state: bool = False,
+        waypoint_queries: int = 0,
     ) -> None:
         super().__init__(tokenizer)  # type: ignore[no-untyped-call]
         if not isinstance(image_settings, ImageSettings):
@@ -79,6 +88,12 @@ class SpatialBotProcessor(ProcessorMixin):
             raise ConfigurationError(
                 f"action form is {action_form!r}, expected one of {ACTION_FORMS}"
             )
+        if tuple(frame_roles) not in (IMAGE_ROLES, ("rgb",)):
+            raise ConfigurationError(
+                f"frame_roles is {list(frame_roles)}, expected {list(IMAGE_ROLES)} or ['rgb']"
+            )
+        if join_depth and tuple(frame_roles) != IMAGE_ROLES:
+            raise ConfigurationError("join_depth needs frame_roles ['rgb', 'depth']")
         if parallel_actions and action_form != "tokens":
             raise ConfigurationError("parallel actions need action_form 'tokens'")
         if history_tokens_per_image is None:
@@ -97,6 +112,10 @@ class SpatialBotProcessor(ProcessorMixin):
         self.action_form: ActionForm = action_form
         self.parallel_actions = parallel_actions
         self.depth_tool = bool(depth_tool)
+        self.frame_roles: tuple[ImageRole, ...] = tuple(frame_roles)
+        self.join_depth = bool(join_depth)
+        self.robot_state = bool(robot_state)
+        self.waypoint_queries = int(waypoint_queries)
         self.layout = add_layout_tokens(tokenizer, with_actions=action_form == "tokens")
         self.encoder = HfTextEncoder(tokenizer)
 
@@ -165,7 +184,7 @@ class SpatialBotProcessor(ProcessorMixin):
             self.prompt_template,
             self.encoder,
             self.layout,
-            [self.num_image_tokens(age) for age in ages],
+            self.image_token_counts(conversation.image_roles, ages),
             context_length=self.context_length,
             for_generation=for_generation,
         )
@@ -180,12 +199,32 @@ class SpatialBotProcessor(ProcessorMixin):
         """
         rendered = self.render(conversation, ages, for_generation=False)
         if self.parallel_actions:
-            return parallel_inputs(rendered, self.layout)
+            return parallel_inputs(rendered, self.layout, self.waypoint_queries)
         return rendered.ids, causal_targets(rendered)
 
     def num_image_tokens(self, age: int) -> int:
         """Tokens of one image of this age in control steps."""
         return self.history_tokens_per_image if age > 0 else self.tokens_per_image
+
+    def image_token_counts(self, roles: Sequence[ImageRole], ages: Sequence[int]) -> list[int]:
+        """How many placeholders stand in the prompt for each image.
+
+        The robot's state counts with the first image.
+
+        Raises:
+            ConfigurationError: rgb and depth do not come by turns where they are joined.
+        """
+        counts = [self.num_image_tokens(age) for age in ages]
+        if self.join_depth:
+            if tuple(roles) != IMAGE_ROLES * (len(roles) // 2):
+                raise ConfigurationError(
+                    f"the images are {list(roles)}; this model joins RGB and depth and is shown"
+                    " both of every frame, RGB first"
+                )
+            counts[1::2] = [0] * (len(counts) // 2)
+        if self.robot_state and counts:
+            counts[0] += 1
+        return counts
 
     def pixel_values(self, images: Sequence[PromptImage]) -> torch.Tensor:
         """(N, 3, S, S) float32, normalised.
@@ -220,6 +259,10 @@ class SpatialBotProcessor(ProcessorMixin):
             "action_form": self.action_form,
             "parallel_actions": self.parallel_actions,
             "depth_tool": self.depth_tool,
+            "frame_roles": list(self.frame_roles),
+            "join_depth": self.join_depth,
+            "robot_state": self.robot_state,
+            "waypoint_queries": self.waypoint_queries,
         }
 
     @classmethod
@@ -245,6 +288,7 @@ class SpatialBotProcessor(ProcessorMixin):
             ) from error
         expected = {"image_settings", "tokens_per_image", "context_length", "template"}
         expected |= {"history_tokens_per_image", "action_form", "parallel_actions", "depth_tool"}
+        expected |= {"frame_roles", "join_depth", "robot_state", "waypoint_queries"}
         settings.pop("processor_class", None)
         if set(settings) != expected:
             raise CheckpointError(

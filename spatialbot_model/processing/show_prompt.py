@@ -57,8 +57,10 @@ def describe_prompt(
     """
     ages = ages or [0] * len(conversation.image_roles)
     rendered = processor.render(conversation, ages, for_generation=for_generation)
-    sizes = [processor.num_image_tokens(age) for age in ages]
-    images = list(zip(conversation.image_roles, sizes, strict=True))
+    sizes = processor.image_token_counts(conversation.image_roles, ages)
+    images = [
+        (role, size) for role, size in zip(conversation.image_roles, sizes, strict=True) if size
+    ]
     return tuple(_tokens(rendered, processor, images))
 
 
