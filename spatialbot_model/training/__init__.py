@@ -1,0 +1,1 @@
+"""Training: recipes, data, objectives and the loop that joins them."""
