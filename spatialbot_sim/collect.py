@@ -1,16 +1,12 @@
 """Collects episodes: one job is one scene, tried until it succeeds, handed to a sink step by step.
 
-Where episodes are stored is the sink's business; this module knows the simulation only. Jobs
-share nothing, so that any number of processes may work on them and every job comes out the same.
+The expert answers at every step, and its answer is the label; a driver chooses what is executed.
+Jobs share nothing, so that any number of processes may work on them and every job comes out the
+same.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from spatialbot_model.contracts.action_codec import (
     FINISHED_TEXT,
@@ -20,99 +16,45 @@ from spatialbot_model.contracts.action_codec import (
 )
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
-from spatialbot_model.contracts.errors import ConfigurationError
-from spatialbot_model.contracts.types import RgbdFrame
-from spatialbot_sim.env import EnvOptions, Proprioception, TabletopEnv
+from spatialbot_model.contracts.errors import ConfigurationError, UnreadableInstructionError
+from spatialbot_sim.drivers import (
+    EXPERT_SOURCE,
+    Drive,
+    Driver,
+    DriveTally,
+    ExpertDriver,
+    NoiseDriver,
+)
+from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.episode_sink import EpisodeSink, EpisodeStart, StepRecord
 from spatialbot_sim.expert import Expert
-from spatialbot_sim.expert_noise import NoiseInjector, NoiseOptions
+from spatialbot_sim.expert_noise import NoiseOptions
 from spatialbot_sim.judge import Verdict
+from spatialbot_sim.rollout import PolicyDriver, RolloutOptions
 from spatialbot_sim.tasks import Scene, sample_scene
-
-EXPERT_SOURCE = "expert"
-NOISE_SOURCE = "noise"
 
 _FAMILY = "family:"
 
 
 @dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One control step of an episode.
-
-    Attributes:
-        sequence: counts the actions from 1; of the last record, which has none, 0.
-        frame: what the camera saw before the action; its stamp is the step's.
-        robot: what the robot measured at that moment.
-        action: what was executed; None at the end of the episode.
-        source: `EXPERT_SOURCE`, or `NOISE_SOURCE` when the action is not the expert's own.
-        text: what the expert answered, in SpatialBot's language, whatever was executed.
-        stage: what the expert is doing, for people.
-        robot_time_s: since the start of the episode.
-    """
-
-    sequence: int
-    frame: RgbdFrame
-    robot: Proprioception
-    action: DeltaAction | None
-    source: str
-    text: str
-    stage: str
-    robot_time_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeStart:
-    """What is known before the first step.
-
-    Attributes:
-        variant: how it was made, "expert" or "noise"; part of the episode's name.
-        T_base_color: (4, 4) pose of the colour camera's optical frame in the base frame.
-    """
-
-    scene: Scene
-    spec: ActionSpec
-    variant: str
-    start_ns: int
-    T_base_color: NDArray[np.float64]
-
-
-class EpisodeSink(Protocol):
-    """Takes one episode: `begin`, `write` per step, then `end` or `discard`."""
-
-    def begin(self, start: EpisodeStart) -> None:
-        """Make room for an episode; something unfinished of the same name is removed."""
-        ...
-
-    def write(self, record: StepRecord) -> None:
-        """Take one step; may wait until there is room."""
-        ...
-
-    def end(self, label: str, reason: str, stop_ns: int) -> str:
-        """Finish the episode; answers where it is."""
-        ...
-
-    def discard(self) -> None:
-        """Forget the episode."""
-        ...
-
-    def finished(self, scene: Scene, variant: str) -> str:
-        """Where a finished episode of this scene is already, "" when there is none."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class CollectOptions:
-    """How episodes are made.
+    """How episodes are made: by the expert alone unless noise or a policy is given.
 
     Attributes:
-        noise: disturb the expert, None = never.
+        noise: disturb the expert.
+        rollout: let a policy drive, with the expert taking over.
         max_steps: an attempt that takes longer has failed.
-        attempts: with noise, how often a scene is tried, each time with other noise. Without
-            noise every attempt would be the same.
+        attempts: how often a scene is tried, each time with other noise, or with less of the
+            policy. Without either every attempt would be the same.
         keep_failures: store the last attempt of a scene that never succeeded, labelled failure.
         env: of the environment.
+
+    Raises:
+        ConfigurationError: noise and a policy together, or a number below 1.
     """
 
     noise: NoiseOptions | None = None
+    rollout: RolloutOptions | None = None
     max_steps: int = 200
     attempts: int = 3
     keep_failures: bool = False
@@ -123,11 +65,10 @@ class CollectOptions:
             raise ConfigurationError(
                 f"max_steps is {self.max_steps} and attempts {self.attempts}; expected 1 or more"
             )
-
-    @property
-    def variant(self) -> str:
-        """Name of this way of making episodes."""
-        return EXPERT_SOURCE if self.noise is None else NOISE_SOURCE
+        if self.noise is not None and self.rollout is not None:
+            raise ConfigurationError(
+                "either noise disturbs the expert or a policy drives; choose one of them"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,37 +90,45 @@ class JobResult:
         steps: actions of the last attempt.
         num_attempts: attempts made.
         first_success: the first attempt succeeded.
-        num_noise: executed actions that were not the expert's.
         robot_time_s, wall_s: of the last attempt, and of all together.
         folder: where the episode is, "" when it was not kept.
+        tally: what was executed in the last attempt.
         skipped: it was there already.
     """
 
     job: Job
     family: str
     success: bool
-    reason: str
-    steps: int
-    num_attempts: int
-    first_success: bool
-    num_noise: int
-    robot_time_s: float
-    wall_s: float
-    folder: str
+    reason: str = ""
+    steps: int = 0
+    num_attempts: int = 0
+    first_success: bool = False
+    robot_time_s: float = 0.0
+    wall_s: float = 0.0
+    folder: str = ""
+    tally: DriveTally = field(default_factory=DriveTally)
     skipped: bool = False
 
 
 class Collector:
-    """Works on jobs, one after the other, in one thread; `close` releases OpenGL.
+    """Works on jobs, one after the other, in one thread; `close` releases OpenGL and the driver.
 
     Args:
         sink: takes the episodes; None keeps nothing.
+        driver: chooses what is executed, closed with the collector; None = as the options say,
+            made for the first job.
     """
 
     def __init__(
-        self, cell: Cell, spec: ActionSpec, options: CollectOptions, sink: EpisodeSink | None
+        self,
+        cell: Cell,
+        spec: ActionSpec,
+        options: CollectOptions,
+        sink: EpisodeSink | None,
+        driver: Driver | None = None,
     ) -> None:
         self._cell, self._spec, self._options, self._sink = cell, spec, options, sink
+        self._driver = driver
         self._env = TabletopEnv(cell, spec, options.env)
         self._expert = Expert(cell, spec)
 
@@ -187,88 +136,92 @@ class Collector:
         """Make the episode of one job.
 
         Raises:
-            UnknownNameError: no such task.
+            UnknownNameError: no such task, or no such policy.
+            PolicyError: the policy answers nothing.
             RecordingError: the sink cannot take it.
         """
         started_s = time.perf_counter()
         scene = sample_scene(job.task, job.seed)
-        options = self._options
-        found = self._sink.finished(scene, options.variant) if self._sink else ""
+        if self._driver is None:
+            self._driver = make_driver(self._options)
+        driver = self._driver
+        found = self._sink.finished(scene, driver.variant) if self._sink else ""
+        family = family_of(scene)
         if found:
-            return JobResult(
-                job, family_of(scene), True, "", 0, 0, True, 0, 0.0, 0.0, found, skipped=True
-            )
-        num_attempts = 1 if options.noise is None else options.attempts
+            return JobResult(job, family, True, first_success=True, folder=found, skipped=True)
+        num_attempts = self._options.attempts if driver.varies else 1
         for attempt in range(num_attempts):
-            last = attempt + 1 == num_attempts
-            verdict, steps, num_noise, folder = self._try(scene, attempt, last)
+            try:
+                driver.start(scene, attempt)
+            except UnreadableInstructionError as error:
+                return JobResult(job, family, False, str(error))
+            verdict, steps, folder = self._try(scene, driver, attempt + 1 == num_attempts)
             if verdict.success:
                 break
         return JobResult(
             job=job,
-            family=family_of(scene),
+            family=family,
             success=verdict.success,
             reason=verdict.reason,
             steps=steps,
             num_attempts=attempt + 1,
             first_success=verdict.success and attempt == 0,
-            num_noise=num_noise,
             robot_time_s=steps / self._spec.rate_hz,
             wall_s=time.perf_counter() - started_s,
             folder=folder,
+            tally=driver.tally,
         )
 
     def close(self) -> None:
-        """Release OpenGL; allowed more than once."""
+        """Release OpenGL and the driver; allowed more than once."""
         self._env.close()
+        if self._driver is not None:
+            self._driver.close()
 
-    def _try(self, scene: Scene, attempt: int, last: bool) -> tuple[Verdict, int, int, str]:
-        """One attempt: how it ended, its steps, those disturbed, and where it is kept."""
-        env, sink, options = self._env, self._sink, self._options
-        noise = None
-        if options.noise is not None:
-            noise = NoiseInjector(options.noise, [scene.seed % 2**63, attempt])
-        frame = env.reset(scene).newest
+    def _try(self, scene: Scene, driver: Driver, last: bool) -> tuple[Verdict, int, str]:
+        """One attempt: how it ended, its steps, and where it is kept."""
+        env, sink = self._env, self._sink
+        observation = env.reset(scene)
         if sink is not None:
-            start = EpisodeStart(
-                scene, self._spec, options.variant, env.stamp_ns, self._cell.camera.T_base_color
+            sink.begin(
+                EpisodeStart(
+                    scene, self._spec, driver.variant, env.stamp_ns, self._cell.camera.T_base_color
+                )
             )
-            sink.begin(start)
         try:
-            steps = num_noise = 0
+            steps = 0
             while True:
                 state = env.privileged_state()
                 decision = self._expert.decide(state, scene)
                 lost = self._expert.hopeless(state, scene)
-                finished = isinstance(decision.action, Finished)
-                done = bool(lost) or finished or steps == options.max_steps
-                executed = None
+                robot = env.proprioception()
+                drive: Drive | None = None
+                done = bool(lost) or steps == self._options.max_steps
                 if isinstance(decision.action, DeltaAction) and not done:
-                    executed = decision.action if noise is None else noise.disturb(decision.action)
-                own = executed is None or executed == decision.action
-                num_noise += not own
+                    drive = driver.drive(observation, robot, decision.action)
                 if sink is not None:
                     sink.write(
                         StepRecord(
-                            sequence=0 if done else steps + 1,
-                            frame=frame,
-                            robot=env.proprioception(),
-                            action=executed,
-                            source=EXPERT_SOURCE if own else NOISE_SOURCE,
+                            sequence=0 if drive is None else steps + 1,
+                            frame=observation.newest,
+                            robot=robot,
+                            action=None if drive is None else drive.action,
+                            source=EXPERT_SOURCE if drive is None else drive.source,
                             text=_text(decision.action),
                             stage=decision.stage,
                             robot_time_s=steps / self._spec.rate_hz,
+                            remark="" if drive is None else drive.remark,
                         )
                     )
-                if executed is None:
+                if drive is None:
                     break
-                frame = env.step(executed).newest
+                observation = env.step(drive.action)
                 steps += 1
             # an obstacle that was touched counts, even when it came to no harm
             verdict = replace(state.verdict, success=False, reason=lost) if lost else state.verdict
             folder = ""
             if sink is not None:
-                if verdict.success or (last and options.keep_failures):
+                if verdict.success or (last and self._options.keep_failures):
                     label = "success" if verdict.success else "failure"
                     folder = sink.end(label, verdict.reason, env.stamp_ns)
                 else:
@@ -277,7 +230,18 @@ class Collector:
             if sink is not None:
                 sink.discard()
             raise
-        return verdict, steps, num_noise, folder
+        return verdict, steps, folder
+
+
+def make_driver(options: CollectOptions) -> Driver:
+    """Who drives, as the options say.
+
+    Raises:
+        SpatialBotError: the policy cannot be made.
+    """
+    if options.rollout is not None:
+        return PolicyDriver.open(options.rollout)
+    return ExpertDriver() if options.noise is None else NoiseDriver(options.noise)
 
 
 def family_of(scene: Scene) -> str:
@@ -290,7 +254,3 @@ def family_of(scene: Scene) -> str:
 
 def _text(action: DeltaAction | Finished) -> str:
     return FINISHED_TEXT if isinstance(action, Finished) else format_action_text(action)
-
-
-SinkFactory = Callable[[], EpisodeSink]
-"""Makes a worker's sink; travels to other processes, so it must be picklable."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from typing import Protocol
 
 from spatialbot_model.contracts.action_spec import ActionSpec
@@ -20,7 +21,8 @@ from spatialbot_model.contracts.errors import (
     SimulationError,
     UnknownNameError,
 )
-from spatialbot_sim.collect import CollectOptions, Collector, Job, JobResult, SinkFactory
+from spatialbot_sim.collect import CollectOptions, Collector, Job, JobResult
+from spatialbot_sim.episode_sink import SinkFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,8 @@ def _start_worker(recipe: CollectorRecipe) -> None:
     global _collector
     _use_one_core()
     _collector = recipe.make()
+    # a worker that is told to end runs finalizers, but nothing registered with atexit
+    Finalize(None, _collector.close, exitpriority=10)
 
 
 def _work(job: Job) -> JobResult:

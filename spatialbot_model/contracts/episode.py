@@ -121,6 +121,8 @@ class EpisodeMetadata:
             so that only the writer can see them.
         image_formats: `ImageFormats.to_mapping()`; empty when all images are raw.
         label_history: what `relabelled` replaced, oldest first: label, reason and until when.
+        provenance: how it was made, name -> text or number, where that is not the plain way:
+            policy, checkpoint, round.
 
     Raises:
         RecordingError: a value that no writer of this schema would leave.
@@ -143,6 +145,7 @@ class EpisodeMetadata:
     schema_version: int = SCHEMA_VERSION
     image_formats: Mapping[str, Any] = field(default_factory=dict)
     label_history: tuple[Mapping[str, str], ...] = ()
+    provenance: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.schema_version != SCHEMA_VERSION:
@@ -186,6 +189,14 @@ class EpisodeMetadata:
             raise RecordingError(
                 f"episode metadata: label_history is {self.label_history!r}, expected entries of"
                 " label, reason and until"
+            )
+        if not isinstance(self.provenance, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, str | int | float)
+            for name, value in self.provenance.items()
+        ):
+            raise RecordingError(
+                f"episode metadata: provenance is {self.provenance!r}, expected name -> text or"
+                " number"
             )
         ActionSpec.from_mapping(self.action_spec)
 
@@ -264,7 +275,7 @@ class EpisodeMetadata:
             raise RecordingError(f"episode metadata cannot be used: {error}") from error
 
 
-_OPTIONAL_FIELDS = {"image_formats", "label_history"}
+_OPTIONAL_FIELDS = {"image_formats", "label_history", "provenance"}
 
 
 def check_label(label: str) -> None:

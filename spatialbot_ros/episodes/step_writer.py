@@ -2,8 +2,9 @@
 
 Everything of a step carries the stamp of its frame. The executed action is the DeltaAction, whose
 source says who it came from; the text of the expert, whose action it may or may not be, is the
-PolicyStep of the same sequence. Steps come from the simulation in this process, by duck type: this
-side knows the contracts only.
+PolicyStep of the same sequence. What a policy said that could not be executed is a SafetyEvent of
+that sequence, because the arm held. Steps come from the simulation in this process, by duck type:
+this side knows the contracts only.
 """
 
 import shutil
@@ -23,16 +24,17 @@ from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.episode_images import ImageFormats
 from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import RecordingError
-from spatialbot_model.contracts.transforms import matrix_to_quaternion
-from spatialbot_model.contracts.types import (
-    BASE_FRAME,
-    COLOR_OPTICAL_FRAME,
-    CameraIntrinsics,
-    RgbdFrame,
-)
+from spatialbot_model.contracts.types import BASE_FRAME, RgbdFrame
 from spatialbot_ros.episodes.message_builder import build, header, stamp, to_cdr
+from spatialbot_ros.episodes.step_messages import (
+    camera_info_message,
+    image_message,
+    pose_message,
+    static_transform_message,
+)
 from spatialbot_ros.episodes.writer import EpisodeWriter
 from spatialbot_ros.holding import HoldingCheck
+from spatialbot_ros.safety_records import Severity
 
 _JOINT_NAMES = [f"fr3_joint{i}" for i in range(1, 8)] + [f"fr3_finger_joint{i}" for i in (1, 2)]
 _QUEUE_BYTES = 24 * 1024**2
@@ -52,7 +54,7 @@ class SceneLike(Protocol):
 
 
 class StartLike(Protocol):
-    """See `spatialbot_sim.collect.EpisodeStart`."""
+    """See `spatialbot_sim.episode_sink.EpisodeStart`."""
 
     @property
     def scene(self) -> SceneLike: ...
@@ -86,7 +88,7 @@ class RobotLike(Protocol):
 
 
 class StepLike(Protocol):
-    """See `spatialbot_sim.collect.StepRecord`."""
+    """See `spatialbot_sim.episode_sink.StepRecord`."""
 
     @property
     def sequence(self) -> int: ...
@@ -104,6 +106,8 @@ class StepLike(Protocol):
     def stage(self) -> str: ...
     @property
     def robot_time_s(self) -> float: ...
+    @property
+    def remark(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ class StepWriterFactory:
         directory: where the episodes' folders go.
         formats: how images are stored.
         robot, camera, software_version: identity, for the metadata.
+        provenance: how the episodes are made, for the metadata. A finished episode of another
+            provenance is not taken for one of these.
         reserve_bytes: free disk space that is left alone.
     """
 
@@ -122,6 +128,7 @@ class StepWriterFactory:
     robot: str = "simulated fr3"
     camera: str = "simulated D435"
     software_version: str = ""
+    provenance: Mapping[str, str | int | float] = field(default_factory=dict)
     reserve_bytes: int = 256 * 1024**2
 
     def __call__(self) -> "StepWriter":
@@ -147,9 +154,26 @@ class StepWriter:
         return self._settings.directory / name
 
     def finished(self, scene: SceneLike, variant: str) -> str:
-        """Folder of the finished episode of a scene, "" when there is none."""
+        """Folder of the finished episode of a scene, "" when there is none.
+
+        Raises:
+            RecordingError: there is one that was made in another way.
+        """
         folder = self.folder_of(scene, variant)
-        return str(folder) if _is_closed(folder) else ""
+        if not _is_closed(folder):
+            return ""
+        theirs, ours = read_sidecar(folder).provenance, self._settings.provenance
+        if theirs != ours:
+            differing = {
+                key: f"{theirs.get(key)!r} there, {ours.get(key)!r} now"
+                for key in sorted({*theirs, *ours})
+                if theirs.get(key) != ours.get(key)
+            }
+            raise RecordingError(
+                f"{folder} was made in another way ({differing}); choose another folder or round,"
+                " or remove it"
+            )
+        return str(folder)
 
     def begin(self, start: StartLike) -> None:
         """Open the episode; what an interrupted run left of it is removed.
@@ -170,6 +194,7 @@ class StepWriter:
             camera=settings.camera,
             software_version=settings.software_version,
             start_ns=start.start_ns,
+            provenance=settings.provenance,
         )
         writer = EpisodeWriter(
             folder,
@@ -185,7 +210,10 @@ class StepWriter:
         self._spec_id, self._instruction = start.spec.id, start.scene.instruction
         self._start_ns = start.start_ns
         for topic, message in (
-            (contract.STATIC_TF_TOPIC, _static_transform(start.T_base_color, start.start_ns)),
+            (
+                contract.STATIC_TF_TOPIC,
+                static_transform_message(start.T_base_color, start.start_ns),
+            ),
             (contract.INSTRUCTION_TOPIC, build("std_msgs/msg/String", data=self._instruction)),
         ):
             self._put(topic, message, start.start_ns)
@@ -238,17 +266,17 @@ class StepWriter:
         """Everything of one step, by topic."""
         frame, robot = record.frame, record.robot
         ns = frame.stamp_ns
-        info = _camera_info(frame.intrinsics, ns)
+        info = camera_info_message(frame.intrinsics, ns)
         holding = self._holding.update(
             record.robot_time_s, robot.gripper_closed, robot.gripper_width_m
         )
         lag_m = np.linalg.norm(robot.T_base_target[:3, 3] - robot.T_base_ee[:3, 3])
-        measured = _pose(robot.T_base_ee)
+        measured = pose_message(robot.T_base_ee)
         messages = {
             contract.COLOR_INFO_TOPIC: info,
             contract.DEPTH_INFO_TOPIC: info,
-            contract.COLOR_TOPIC: _image(frame.color, "rgb8", ns),
-            contract.DEPTH_TOPIC: _image(frame.depth_mm, "16UC1", ns),
+            contract.COLOR_TOPIC: image_message(frame.color, "rgb8", ns),
+            contract.DEPTH_TOPIC: image_message(frame.depth_mm, "16UC1", ns),
             contract.JOINTS_TOPIC: build(
                 "sensor_msgs/msg/JointState",
                 header=header(ns, BASE_FRAME),
@@ -272,7 +300,7 @@ class StepWriter:
                 state="running",
                 detail="follows actions",
                 last_sequence=max(0, record.sequence - 1),
-                target=_pose(robot.T_base_target),
+                target=pose_message(robot.T_base_target),
                 measured=measured,
                 tracking_error=float(lag_m),
                 robot_time=record.robot_time_s,
@@ -303,6 +331,16 @@ class StepWriter:
                 rotation=record.action.rotation_rad,
                 gripper_closed=record.action.gripper_closed,
             )
+        if record.remark:
+            messages[contract.SAFETY_EVENT_TOPIC] = build(
+                "spatialbot_msgs/msg/SafetyEvent",
+                header=header(ns, BASE_FRAME),
+                name="hold",
+                severity=int(Severity.NOTE),
+                source=record.source,
+                sequence=record.sequence,
+                detail=record.remark,
+            )
         return messages
 
 
@@ -315,57 +353,3 @@ def _is_closed(folder: Path) -> bool:
         return read_sidecar(folder).stop_ns is not None
     except RecordingError:
         return False
-
-
-def _image(pixels: NDArray[Any], encoding: str, stamp_ns: int) -> Any:
-    pixels = np.ascontiguousarray(pixels)
-    return build(
-        "sensor_msgs/msg/Image",
-        header=header(stamp_ns, COLOR_OPTICAL_FRAME),
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        encoding=encoding,
-        step=pixels[0].nbytes,
-        data=pixels.reshape(-1).view(np.uint8),
-    )
-
-
-def _camera_info(intrinsics: CameraIntrinsics, stamp_ns: int) -> Any:
-    K = intrinsics.matrix
-    return build(
-        "sensor_msgs/msg/CameraInfo",
-        header=header(stamp_ns, COLOR_OPTICAL_FRAME),
-        width=intrinsics.width,
-        height=intrinsics.height,
-        distortion_model="plumb_bob",
-        d=np.array(intrinsics.distortion, dtype=np.float64),
-        k=K.ravel(),
-        r=np.eye(3).ravel(),
-        p=np.hstack([K, np.zeros((3, 1))]).ravel(),
-    )
-
-
-def _pose(T: NDArray[np.float64]) -> Any:
-    x, y, z = (float(v) for v in T[:3, 3])
-    qx, qy, qz, qw = (float(v) for v in matrix_to_quaternion(T[:3, :3]))
-    return build(
-        "geometry_msgs/msg/Pose",
-        position=build("geometry_msgs/msg/Point", x=x, y=y, z=z),
-        orientation=build("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
-    )
-
-
-def _static_transform(T_base_color: NDArray[np.float64], stamp_ns: int) -> Any:
-    pose = _pose(T_base_color)
-    at = pose.position
-    transform = build(
-        "geometry_msgs/msg/TransformStamped",
-        header=header(stamp_ns, BASE_FRAME),
-        child_frame_id=COLOR_OPTICAL_FRAME,
-        transform=build(
-            "geometry_msgs/msg/Transform",
-            translation=build("geometry_msgs/msg/Vector3", x=at.x, y=at.y, z=at.z),
-            rotation=pose.orientation,
-        ),
-    )
-    return build("tf2_msgs/msg/TFMessage", transforms=[transform])

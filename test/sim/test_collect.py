@@ -12,14 +12,9 @@ from spatialbot_model.contracts.errors import (
     MissingDependencyError,
     UnknownNameError,
 )
-from spatialbot_sim.collect import (
-    EXPERT_SOURCE,
-    NOISE_SOURCE,
-    CollectOptions,
-    Collector,
-    Job,
-)
+from spatialbot_sim.collect import CollectOptions, Collector, Job
 from spatialbot_sim.collect_pool import CollectorRecipe, run_jobs
+from spatialbot_sim.drivers import EXPERT_SOURCE, NOISE_SOURCE
 from spatialbot_sim.env import EnvOptions
 from spatialbot_sim.expert_noise import NoiseOptions
 
@@ -81,7 +76,7 @@ def test_noise_is_executed_and_the_experts_answer_kept(cell) -> None:
     result = collect(cell, sink, noise=NoiseOptions())
     steps = sink.records[:-1]
     disturbed = [r for r in steps if parse_action_text(r.text, SPEC) != r.action]
-    assert disturbed and len(disturbed) == result.num_noise
+    assert disturbed and len(disturbed) == result.tally.num_noise
     assert {record.source for record in disturbed} == {NOISE_SOURCE}
     assert {r.source for r in steps if r not in disturbed} == {EXPERT_SOURCE}
 
@@ -130,7 +125,7 @@ def test_processes_come_to_the_same_results(cell) -> None:
 
     def collected(num_workers):
         results = run_jobs(recipe, jobs, num_workers=num_workers)
-        return {r.job: (r.success, r.steps, r.num_noise, r.num_attempts) for r in results}
+        return {r.job: (r.success, r.steps, r.tally.num_noise, r.num_attempts) for r in results}
 
     alone = collected(1)
     assert set(alone) == set(jobs)

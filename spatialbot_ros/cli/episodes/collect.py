@@ -1,11 +1,10 @@
-"""`spatialbot episodes collect`: a scripted expert makes episodes in simulation."""
+"""`spatialbot episodes collect`: a scripted expert, or a policy and the expert, make episodes."""
 
 import json
 import time
-from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import (
@@ -42,30 +41,52 @@ def collect(
     noise: Annotated[
         bool, typer.Option("--noise", help="Disturb the expert, so that it has to recover.")
     ] = False,
+    policy: Annotated[
+        str, typer.Option(help="Let this policy drive, such as local; the expert takes over.")
+    ] = "",
+    checkpoint: Annotated[str, typer.Option(help="Weights of the policy.")] = "",
+    round_number: Annotated[
+        int,
+        typer.Option("--round", min=1, help="With --policy: of the aggregation, in folder names."),
+    ] = 1,
+    policy_share: Annotated[
+        float, typer.Option(help="With --policy: share of the steps that it drives, to 1.")
+    ] = 0.6,
+    device: Annotated[str, typer.Option(help="Of the policy: auto, cpu, cuda.")] = "auto",
+    url: Annotated[str, typer.Option(help="Of a policy server, for --policy remote.")] = "",
     images: Annotated[
         str, typer.Option(help="raw, or compressed: colour as JPEG, depth as lossless PNG.")
     ] = "compressed",
-    max_steps: Annotated[int, typer.Option(min=1, help="Control steps of one attempt.")] = 200,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Control steps of one attempt; 200, with --policy 300."),
+    ] = None,
     attempts: Annotated[
-        int, typer.Option(min=1, help="With --noise: attempts per scene, until one succeeds.")
+        int,
+        typer.Option(min=1, help="With --noise or --policy: attempts until a scene succeeds."),
     ] = 3,
     keep_failures: Annotated[
         bool, typer.Option("--keep-failures", help="Keep failed scenes, labelled failure.")
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Measure the expert: no images, nothing is stored."),
+        typer.Option(
+            "--dry-run", help="Measure only, nothing is stored; without a policy no images either."
+        ),
     ] = False,
     engine: Annotated[str, typer.Option(help="local, or ray for a Ray cluster.")] = "local",
     as_json: JsonFlag = False,
 ) -> None:
     """Collect successful episodes of a task in simulation, resumable and deterministic.
 
-    A scene's episode depends on its seed alone, whatever the number of workers. Run again, the
-    command leaves finished episodes alone and does what is missing.
+    A scene's episode depends on its seed alone, whatever the number of workers; with a policy
+    also on its weights and the round. Run again, the command leaves finished episodes alone and
+    does what is missing.
     """
     from spatialbot_model.contracts.episode_images import ImageFormats
     from spatialbot_model.contracts.errors import ConfigurationError
+    from spatialbot_ros.cli.episodes.collect_summary import summarise, summarise_policy, tell
+    from spatialbot_ros.cli.episodes.rollout_arguments import RolloutArguments
     from spatialbot_ros.configuration import load_action_spec, load_cell
     from spatialbot_ros.episodes.step_writer import StepWriterFactory
     from spatialbot_sim.collect import CollectOptions, Job
@@ -79,18 +100,28 @@ def collect(
         raise ConfigurationError(f"--images {images}: choose one of: {', '.join(formats)}")
     # a task that does not exist is found out here, not in the workers
     sample_scene(task, seed)
+    if not policy and (checkpoint or url):
+        raise ConfigurationError("--checkpoint and --url belong to a policy; add --policy local")
     console = make_console(quiet=as_json)
+    cell, spec = load_cell(), load_action_spec()
+    rollout = RolloutArguments(policy, checkpoint, round_number, policy_share, device, url)
     options = CollectOptions(
         noise=NoiseOptions() if noise else None,
-        max_steps=max_steps,
+        rollout=rollout.options(cell, spec) if policy else None,
+        max_steps=max_steps or (300 if policy else 200),
         attempts=attempts,
         keep_failures=keep_failures,
-        env=EnvOptions(render=not dry_run),
+        # a policy looks at the images, also when nothing is stored
+        env=EnvOptions(render=not dry_run or bool(policy)),
     )
+    provenance = rollout.provenance() if policy else {}
     factory = StepWriterFactory(
-        output.expanduser().resolve(), formats[images], software_version=_software_version()
+        output.expanduser().resolve(),
+        formats[images],
+        software_version=_software_version(),
+        provenance=provenance,
     )
-    recipe = CollectorRecipe(load_cell(), load_action_spec(), options, None if dry_run else factory)
+    recipe = CollectorRecipe(cell, spec, options, None if dry_run else factory)
     jobs = [Job(task, seed + k) for k in range(num)]
     results: list[JobResult] = []
     begun_s = time.monotonic()
@@ -116,72 +147,15 @@ def collect(
         "engine": engine,
         "noise": noise,
         "output": "" if dry_run else str(factory.directory),
+        "policy": {**provenance, **summarise_policy(results)} if policy else {},
         **summary,
     }
     if as_json:
         typer.echo(json.dumps(summary))
     else:
-        _tell(console, summary)
+        tell(console, summary)
     if not any(result.success for result in results):
         raise typer.Exit(1)
-
-
-def summarise(results: list["JobResult"], wall_s: float) -> dict[str, Any]:
-    """Figures over all results: counts, rates with 95 % Wilson intervals, speed."""
-    from spatialbot_model.evaluation.statistics import success_rate
-
-    done = sorted(
-        (result for result in results if not result.skipped), key=lambda result: result.job.seed
-    )
-    robot_s = sum(result.robot_time_s for result in done)
-    families = Counter(result.family for result in done)
-    rates = {"all": (sum(r.first_success for r in done), len(done))} | {
-        family: (sum(r.first_success for r in done if r.family == family), number)
-        for family, number in sorted(families.items())
-    }
-    return {
-        "n": len(results),
-        "skipped": len(results) - len(done),
-        "successes": sum(result.success for result in results),
-        "failed_seeds": [result.job.seed for result in done if not result.success],
-        "failures": dict(Counter(r.reason for r in done if not r.success).most_common()),
-        "attempts": sum(result.num_attempts for result in done),
-        "steps": sum(result.steps for result in done),
-        "noise_steps": sum(result.num_noise for result in done),
-        "robot_time_s": round(robot_s, 1),
-        "wall_time_s": round(wall_s, 1),
-        "episodes_per_minute": round(60.0 * len(done) / wall_s, 2),
-        "realtime_ratio": round(robot_s / wall_s, 2),
-        "first_attempt_success": {
-            name: _rate(success_rate(successes, n)) for name, (successes, n) in rates.items() if n
-        },
-    }
-
-
-def _rate(rate: Any) -> dict[str, float]:
-    return {
-        "successes": rate.successes,
-        "n": rate.n,
-        "rate": round(rate.rate, 4),
-        "low": round(rate.low, 4),
-        "high": round(rate.high, 4),
-    }
-
-
-def _tell(console: Any, summary: dict[str, Any]) -> None:
-    console.print(
-        f"{summary['successes']} of {summary['n']} scenes succeeded"
-        f" ({summary['skipped']} were there already), {summary['attempts']} attempts"
-    )
-    for name, rate in summary["first_attempt_success"].items():
-        console.print(
-            f"  first attempt, {name}: {rate['successes']}/{rate['n']}"
-            f" ({rate['rate']:.1%}, 95 % interval {rate['low']:.1%} to {rate['high']:.1%})"
-        )
-    console.print(
-        f"{summary['episodes_per_minute']} episodes a minute, {summary['realtime_ratio']} x real"
-        f" time{', in ' + summary['output'] if summary['output'] else ''}"
-    )
 
 
 def _software_version() -> str:

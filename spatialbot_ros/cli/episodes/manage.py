@@ -88,6 +88,8 @@ def info(episode: Episode, directory: Directory = _DIRECTORY, as_json: JsonFlag 
     table.add_row("size", f"{values['bytes'] / 1e6:.1f} MB")
     table.add_row("images", Text(_pairs(values["image_formats"])))
     table.add_row("action spec", Text(_pairs(metadata["action_spec"])))
+    if metadata.get("provenance"):
+        table.add_row("provenance", Text(_pairs(metadata["provenance"])))
     for entry in metadata.get("label_history", []):
         text = f"{entry['label']} until {entry['until']}: {entry['reason']}"
         table.add_row("earlier label", Text(text))
