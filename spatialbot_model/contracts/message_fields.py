@@ -63,3 +63,9 @@ def transform_of(message: Any) -> NDArray[np.float64]:
     """geometry_msgs/Transform to (4, 4)."""
     q, t = message.rotation, message.translation
     return compose(quaternion_to_matrix([q.x, q.y, q.z, q.w]), [t.x, t.y, t.z])
+
+
+def pose_of(message: Any) -> NDArray[np.float64]:
+    """geometry_msgs/Pose to (4, 4)."""
+    q, t = message.orientation, message.position
+    return compose(quaternion_to_matrix([q.x, q.y, q.z, q.w]), [t.x, t.y, t.z])

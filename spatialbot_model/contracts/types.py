@@ -142,11 +142,54 @@ class RobotState:
         T_base_ee: (4, 4) measured pose of the tool centre point in `fr3_link0`.
         gripper_width_m: opening between the fingers.
         gripper_closed: what the gripper was last asked to do.
+
+    Raises:
+        ConfigurationError: no (4, 4) pose, or numbers that are not finite.
     """
 
     T_base_ee: NDArray[np.float64]
     gripper_width_m: float
     gripper_closed: bool
+
+    def __post_init__(self) -> None:
+        if self.T_base_ee.shape != (4, 4) or not (
+            np.isfinite(self.T_base_ee).all() and np.isfinite(self.gripper_width_m)
+        ):
+            raise ConfigurationError(
+                f"a robot's state has the pose {self.T_base_ee.tolist()} and the gripper width"
+                f" {self.gripper_width_m} m; expected finite numbers and a (4, 4) pose"
+            )
+
+    @classmethod
+    def from_vector(cls, vector: NDArray[np.float32]) -> "RobotState | None":
+        """Inverse of `vector`; None where it is unknown (NaN).
+
+        Raises:
+            ConfigurationError: not eleven numbers.
+        """
+        if vector.shape != (ROBOT_STATE_WIDTH,):
+            raise ConfigurationError(
+                f"a robot's state is a vector of shape {vector.shape}, expected"
+                f" ({ROBOT_STATE_WIDTH},)"
+            )
+        if np.isnan(vector).any():
+            return None
+        values = vector.astype(np.float64)
+        T_base_ee = np.eye(4)
+        T_base_ee[:3, 0], T_base_ee[:3, 1], T_base_ee[:3, 3] = values[3:6], values[6:9], values[:3]
+        T_base_ee[:3, 2] = np.cross(values[3:6], values[6:9])
+        return cls(T_base_ee, float(values[9]), bool(values[10]))
+
+    @classmethod
+    def from_vector(cls, vector: NDArray[np.floating]) -> "RobotState | None":
+        """Inverse of `vector`; None when any number is not finite."""
+        if not np.isfinite(vector).all():
+            return None
+        T_base_ee = np.eye(4)
+        T_base_ee[:3, 3] = vector[:3]
+        x, y = vector[3:6].astype(np.float64), vector[6:9].astype(np.float64)
+        T_base_ee[:3, :3] = np.column_stack([x, y, np.cross(x, y)])
+        return cls(T_base_ee, float(vector[9]), bool(vector[10] > 0.5))
 
     def vector(self) -> NDArray[np.float32]:
         """(11,): x, y, z [m], the first two columns of the rotation, width [m], closed (0, 1)."""

@@ -20,6 +20,8 @@ from spatialbot_model.contracts.episode import (
     COLOR_INFO_TOPIC,
     COLOR_TOPIC,
     DEPTH_TOPIC,
+    EE_POSE_TOPIC,
+    GRIPPER_TOPIC,
     INSTRUCTION_TOPIC,
     POLICY_STEP_TOPIC,
     SAFETY_EVENT_TOPIC,
@@ -48,6 +50,7 @@ from spatialbot_model.data.control_steps import (
 )
 from spatialbot_model.data.image_messages import color_of, depth_of
 from spatialbot_model.data.mcap_file import Channel, Location
+from spatialbot_model.data.robot_states import step_states
 
 _COLOR_TOPICS = (COLOR_TOPIC, COLOR_COMPRESSED_TOPIC)
 _DEPTH_TOPICS = (DEPTH_TOPIC, DEPTH_COMPRESSED_TOPIC)
@@ -77,6 +80,8 @@ class EpisodeIndex:
         color_at, depth_at: (F, 4) int64: number of the file, and the `Location` in it.
         step_stamps_ns: (N,) int64: when each step was answered.
         step_frames: (N, H) int32: frames of a step by number, newest first, padded.
+        step_states: (N, 11) float32, `RobotState.vector` at or before the newest frame of each
+            step (right after it at the start of a recording), NaN where the bag does not tell.
         bins: (N, 7) uint8, 255 where the instruction ended without an action.
         sources, texts, instructions: of each step, see `ControlStep`.
         lost: why steps could not be used -> how many.
@@ -93,6 +98,7 @@ class EpisodeIndex:
     depth_at: NDArray[np.int64]
     step_stamps_ns: NDArray[np.int64]
     step_frames: NDArray[np.int32]
+    step_states: NDArray[np.float32]
     bins: NDArray[np.uint8]
     sources: tuple[str, ...]
     texts: tuple[str, ...]
@@ -170,7 +176,9 @@ def _build(
     reader: BagReader,
     history: int,
 ) -> EpisodeIndex:
-    contents = reader.locate((*_COLOR_TOPICS, *_DEPTH_TOPICS, *_EVENT_TOPICS))
+    contents = reader.locate(
+        (*_COLOR_TOPICS, *_DEPTH_TOPICS, *_EVENT_TOPICS, EE_POSE_TOPIC, GRIPPER_TOPIC)
+    )
     color_topic, color = _images(folder, reader, contents, _COLOR_TOPICS)
     depth_topic, depth = _images(folder, reader, contents, _DEPTH_TOPICS)
     for topic in (ACTION_TOPIC, COLOR_INFO_TOPIC):
@@ -179,6 +187,8 @@ def _build(
     info_at = contents.messages[COLOR_INFO_TOPIC][0]
     try:
         intrinsics = intrinsics_of(reader.message(contents.channels[COLOR_INFO_TOPIC], info_at))
+        poses = _messages(reader, contents, EE_POSE_TOPIC)
+        grippers = _messages(reader, contents, GRIPPER_TOPIC)
         steps, lost = _steps(
             folder, metadata, reader, contents, sorted(set(color) & set(depth)), history
         )
@@ -203,11 +213,19 @@ def _build(
         step_frames=np.array(
             [[number_of[stamp_ns] for stamp_ns in step.frames_ns] for step in steps], np.int32
         ),
+        step_states=step_states(poses, grippers, [step.frames_ns[0] for step in steps]),
         bins=np.array([step.bins or (_NO_BINS,) * 7 for step in steps], np.uint8),
         sources=tuple(step.source for step in steps),
         texts=tuple(step.text for step in steps),
         instructions=tuple(step.instruction for step in steps),
         lost=dict(lost),
+    )
+
+
+def _messages(reader: BagReader, contents: BagContents, topic: str) -> list[Any]:
+    channel = contents.channels.get(topic)
+    return (
+        [] if channel is None else [reader.message(channel, at) for at in contents.messages[topic]]
     )
 
 

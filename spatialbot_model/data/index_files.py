@@ -22,8 +22,16 @@ from spatialbot_model.data.bag_reader import BAG_METADATA_NAME
 from spatialbot_model.data.episode_index import EpisodeIndex, build_index
 from spatialbot_model.data.mcap_file import Channel
 
-_VERSION = 2
-_ARRAYS = ("frame_stamps_ns", "color_at", "depth_at", "step_stamps_ns", "step_frames", "bins")
+_VERSION = 3
+_ARRAYS = (
+    "frame_stamps_ns",
+    "color_at",
+    "depth_at",
+    "step_stamps_ns",
+    "step_frames",
+    "step_states",
+    "bins",
+)
 _LISTS = ("sources", "texts", "instructions")
 _LOG = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from spatialbot_model.contracts.errors import (
     UnknownNameError,
 )
 from spatialbot_model.contracts.history import HISTORY_LENGTH
-from spatialbot_model.contracts.types import RgbdFrame
+from spatialbot_model.contracts.types import RgbdFrame, RobotState
 from spatialbot_model.data.cache import CacheOptions, FrameStore
 from spatialbot_model.data.episode_folders import (
     SPLITS,
@@ -57,6 +57,7 @@ class Sample:
         episode: name of the episode's folder.
         step: number of the step in its episode, from 0.
         stamp_ns: when the step was answered [ROS time].
+        robot: what the robot measured at the newest frame; None when the bag does not tell.
     """
 
     frames: tuple[RgbdFrame, ...]
@@ -67,6 +68,7 @@ class Sample:
     episode: str
     step: int
     stamp_ns: int
+    robot: RobotState | None = None
 
 
 class EpisodeDataset(Sequence[Sample]):
@@ -179,16 +181,16 @@ class EpisodeDataset(Sequence[Sample]):
         indexed = self.episodes[episode]
         numbers = indexed.step_frames[step].tolist()
         frames = {number: self._frames.frame(episode, number) for number in set(numbers)}
-        action = self._action(indexed, step)
         return Sample(
             frames=tuple(frames[number] for number in numbers),
             instruction=indexed.instructions[step],
-            action=action,
-            answer=_answer(indexed.texts[step], indexed.metadata.spec, action),
+            action=action_of(indexed, step),
+            answer=answer_of(indexed, step),
             source=indexed.sources[step],
             episode=indexed.name,
             step=step,
             stamp_ns=int(indexed.step_stamps_ns[step]),
+            robot=RobotState.from_vector(indexed.step_states[step]),
         )
 
     def __iter__(self) -> Iterator[Sample]:
@@ -243,10 +245,6 @@ class EpisodeDataset(Sequence[Sample]):
         ) as pool:
             yield from zip(numbers, pool.map(_build_episode, numbers), strict=True)
 
-    def _action(self, indexed: EpisodeIndex, step: int) -> DeltaAction | Finished:
-        bins = indexed.step_bins(step)
-        return Finished() if bins is None else DeltaAction(bins, indexed.metadata.spec)
-
 
 def _check_same_spec(first: EpisodeIndex, other: EpisodeIndex) -> None:
     try:
@@ -257,14 +255,21 @@ def _check_same_spec(first: EpisodeIndex, other: EpisodeIndex) -> None:
         ) from error
 
 
-def _answer(text: str, spec: ActionSpec, action: DeltaAction | Finished) -> DeltaAction | Finished:
+def action_of(indexed: EpisodeIndex, step: int) -> DeltaAction | Finished:
+    """What the robot did at a step."""
+    bins = indexed.step_bins(step)
+    return Finished() if bins is None else DeltaAction(bins, indexed.metadata.spec)
+
+
+def answer_of(indexed: EpisodeIndex, step: int) -> DeltaAction | Finished:
+    """What is to be learned at a step, see `Sample.answer`."""
     for parse in (parse_action_text, parse_action_tokens):
         try:
-            return parse(text, spec)
+            return parse(indexed.texts[step], indexed.metadata.spec)
         except ActionParseError:
             continue
     # teleoperation answers with the action itself
-    return action
+    return action_of(indexed, step)
 
 
 _store: FrameStore | None = None

@@ -1,0 +1,179 @@
+"""What a model with parallel actions is to learn at a control step.
+
+Seven distributions over 101 bins; where it has waypoint queries also where the thing will be
+grasped and released, asked of the middle layer too, so that the layers behind it act on places
+rather than on pixels; and whether anything is left to do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from spatialbot_model.contracts.action_spec import ACTION_NAMES, NUM_BINS
+from spatialbot_model.modeling.spatialbot import (
+    IGNORED_TARGET,
+    WAYPOINT_AXES,
+    SpatialBotForConditionalGeneration,
+)
+
+NUM_ACTIONS = len(ACTION_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionObjectiveOptions:
+    """Weights of the parts.
+
+    Attributes:
+        sigma_bins: width of the soft targets of motion; neighbours of a bin are nearly right.
+        gripper_sigma_bins: the same of the gripper, which is one of two bins.
+        waypoint_sigma_bins: the same of waypoints.
+        gripper_weight: of the gripper's loss beside a motion's.
+        waypoint_weight: of the last layer's waypoints, beside the mean of the seven.
+        middle_weight: of the middle layer's waypoints.
+        text_weight: of the words.
+    """
+
+    sigma_bins: float = 1.5
+    gripper_sigma_bins: float = 0.3
+    waypoint_sigma_bins: float = 1.0
+    gripper_weight: float = 2.0
+    waypoint_weight: float = 0.5
+    middle_weight: float = 0.5
+    text_weight: float = 0.2
+
+
+class ActionObjective:
+    """Loss and metrics of a batch of `ActionData`; implements `training.contracts.Objective`."""
+
+    def __init__(self, options: ActionObjectiveOptions | None = None) -> None:
+        self._options = options or ActionObjectiveOptions()
+
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and means over the batch: losses, `bin_error/dx` .. and waypoint errors [bins].
+
+        Args:
+            model: a `SpatialBotForConditionalGeneration`, or something that wraps one as
+                ``.module``.
+        """
+        options = self._options
+        bare: SpatialBotForConditionalGeneration = getattr(model, "module", model)
+        config = bare.config
+        hidden = self._hidden_states(bare, batch)
+        last, middle = hidden[-1], hidden[len(hidden) // 2]
+        acts = batch["action_bins"][:, 0] >= 0
+        queries = batch["input_ids"] == config.action_query_token_id
+        first = config.first_action_token_id
+        assert first is not None
+        head: Any = bare.get_output_embeddings()
+        metrics: dict[str, Tensor] = {}
+        losses: list[Tensor] = []
+
+        targets = batch["targets"]
+        spoken = (targets != IGNORED_TARGET) & ~queries
+        text_loss = F.cross_entropy(head(last[spoken]).float(), targets[spoken])
+        metrics["loss_text"] = text_loss.detach()
+        losses.append(options.text_weight * text_loss)
+
+        num_queries = config.waypoint_queries + NUM_ACTIONS
+        # rows of one width: every action has the same number of queries
+        asked = last[queries].reshape(-1, num_queries, last.shape[-1])
+        bins = batch["action_bins"][acts]
+        logits = F.linear(
+            asked[:, config.waypoint_queries :], head.weight[first : first + NUM_BINS]
+        )
+        sigma = asked.new_full((NUM_ACTIONS,), options.sigma_bins, dtype=torch.float32)
+        sigma[-1] = options.gripper_sigma_bins
+        by_dimension = soft_cross_entropy(logits.float(), bins.float(), sigma).mean(0)
+        weights = torch.ones_like(by_dimension)
+        weights[-1] = options.gripper_weight
+        action_loss = (by_dimension * weights).sum() / weights.sum()
+        metrics["loss_action"] = action_loss.detach()
+        losses.append(action_loss)
+        error = (logits.detach().argmax(-1) - bins).abs().float().mean(0)
+        for name, value in zip(ACTION_NAMES, error, strict=True):
+            metrics[f"bin_error/{name}"] = value
+
+        if bare.waypoint_head is not None:
+            known = batch["waypoint_known"][acts]
+            points = batch["waypoint_bins"][acts]
+            for name, states, weight in (
+                ("waypoint", last, options.waypoint_weight),
+                ("waypoint_middle", middle, options.middle_weight),
+            ):
+                at = states[queries].reshape(-1, num_queries, states.shape[-1])
+                guess = bare.waypoint_head(at[:, : config.waypoint_queries])
+                guess = guess.unflatten(-1, (WAYPOINT_AXES, NUM_BINS)).float()
+                each = soft_cross_entropy(
+                    guess, points, guess.new_full((WAYPOINT_AXES,), options.waypoint_sigma_bins)
+                )
+                count = known.sum().clamp(min=1)
+                loss = (each.mean(-1) * known).sum() / count
+                metrics[f"loss_{name}"] = loss.detach()
+                losses.append(weight * loss)
+                off = (expected_bins(guess.detach()) - points).abs() * known[..., None]
+                for number, place in enumerate(("pick", "place")):
+                    for axis, label in enumerate("xyz"):
+                        metrics[f"{name}_{place}_{label}"] = off[:, number, axis].sum() / known[
+                            :, number
+                        ].sum().clamp(min=1)
+        return torch.stack(losses).sum(), metrics
+
+    def _hidden_states(
+        self, model: SpatialBotForConditionalGeneration, batch: Mapping[str, Tensor]
+    ) -> tuple[Tensor, ...]:
+        """Of all layers, the last one normalised."""
+        dtype = model.projector.linear_1.weight.dtype
+        newest = _joined(batch["newest"], model.config.join_depth).to(dtype)
+        older = _joined(batch["older"].flatten(0, 1)[:, :, None], model.config.join_depth).to(dtype)
+        rows, history = len(newest), batch["older"].shape[1]
+        tokens = [model.projector.project(newest)]
+        aged = model.projector.project(older)
+        if model.image_embedding is not None:
+            tokens[0] = model.image_embedding(tokens[0], [0] * rows, [0] * rows)
+            ages = [1 + k % history for k in range(rows * history)]
+            aged = model.image_embedding(aged, [0] * len(ages), ages)
+        if model.state_embedding is not None:
+            tokens.append(model.state_token(batch["robot_state"])[:, None])
+        tokens.append(aged.reshape(rows, -1, aged.shape[-1]))
+        features = torch.cat([part.to(tokens[0].dtype) for part in tokens], dim=1).flatten(0, 1)
+        embeds = model.merge(batch["input_ids"], features)
+        decoder: Any = model.language_model.get_decoder()
+        output = decoder(
+            inputs_embeds=embeds,
+            attention_mask=batch["attention_mask"],
+            use_cache=False,
+            output_hidden_states=True,
+        )
+        hidden: tuple[Tensor, ...] = output.hidden_states
+        return hidden
+
+
+def soft_cross_entropy(logits: Tensor, bins: Tensor, sigma_bins: Tensor) -> Tensor:
+    """Against a Gaussian around real-valued bins.
+
+    Args:
+        logits: (.., K, 101).
+        bins: (.., K).
+        sigma_bins: (K,).
+
+    Returns:
+        (.., K).
+    """
+    places = torch.arange(logits.shape[-1], device=logits.device, dtype=torch.float32)
+    scores = -0.5 * ((places - bins[..., None]) / sigma_bins[:, None]) ** 2
+    return -(scores.softmax(-1) * logits.log_softmax(-1)).sum(-1)
+
+
+def expected_bins(logits: Tensor) -> Tensor:
+    """Mean of the distributions (.., 101), in bins."""
+    places = torch.arange(logits.shape[-1], device=logits.device, dtype=torch.float32)
+    return (logits.softmax(-1) * places).sum(-1)
+
+
+def _joined(features: Tensor, with_depth: bool) -> Tensor:
+    """(N, 2, P, C) to (N, P, 2 C), or the colour's (N, P, C)."""
+    return torch.cat((features[:, 0], features[:, 1]), dim=-1) if with_depth else features[:, 0]
