@@ -22,7 +22,7 @@ from spatialbot_model.contracts.errors import (
 from spatialbot_model.contracts.history import FrameHistory
 from spatialbot_model.contracts.target_reference import TargetReference
 from spatialbot_model.contracts.target_step import StepLimits, advance_target
-from spatialbot_model.contracts.types import Observation, RgbdFrame
+from spatialbot_model.contracts.types import Observation, RgbdFrame, RobotState
 from spatialbot_sim.alignment import DepthAlignment
 from spatialbot_sim.arm_drive import ArmDrive
 from spatialbot_sim.camera import SensorRenderer
@@ -97,6 +97,11 @@ class Proprioception:
     T_base_target: NDArray[np.float64]
     gripper_width_m: float
     gripper_closed: bool
+
+    @property
+    def state(self) -> RobotState:
+        """What a policy is told of it."""
+        return RobotState(self.T_base_ee, self.gripper_width_m, self.gripper_closed)
 
 
 class TabletopEnv:
@@ -276,7 +281,10 @@ class TabletopEnv:
     def _observe(self) -> Observation:
         self._history.push(self._frame())
         return Observation(
-            self._history.frames(), self.world.scene.instruction, self._cell.camera.T_base_color
+            self._history.frames(),
+            self.world.scene.instruction,
+            self._cell.camera.T_base_color,
+            self.proprioception().state,
         )
 
     def _frame(self) -> RgbdFrame:

@@ -180,17 +180,6 @@ class RobotState:
         T_base_ee[:3, 2] = np.cross(values[3:6], values[6:9])
         return cls(T_base_ee, float(values[9]), bool(values[10]))
 
-    @classmethod
-    def from_vector(cls, vector: NDArray[np.floating]) -> "RobotState | None":
-        """Inverse of `vector`; None when any number is not finite."""
-        if not np.isfinite(vector).all():
-            return None
-        T_base_ee = np.eye(4)
-        T_base_ee[:3, 3] = vector[:3]
-        x, y = vector[3:6].astype(np.float64), vector[6:9].astype(np.float64)
-        T_base_ee[:3, :3] = np.column_stack([x, y, np.cross(x, y)])
-        return cls(T_base_ee, float(vector[9]), bool(vector[10] > 0.5))
-
     def vector(self) -> NDArray[np.float32]:
         """(11,): x, y, z [m], the first two columns of the rotation, width [m], closed (0, 1)."""
         return np.array(

@@ -65,6 +65,28 @@ def test_a_target_is_the_sum_of_the_deltas_and_is_reached(blind, cell) -> None:
     assert yaw_rad == pytest.approx(sum(action.rotation_rad[2] for action in actions), abs=2e-3)
 
 
+def test_the_robots_state_is_of_the_newest_frames_moment(blind) -> None:
+    before = blind.reset(SCENE).robot
+    assert before is not None
+    assert not before.gripper_closed
+    assert before.gripper_width_m == pytest.approx(0.08, abs=1e-3)
+    states = []
+    for _ in range(3):
+        observation = blind.step(act((0.02, 0.0, 0.0), closed=True))
+        assert observation.robot is not None
+        measured = blind.proprioception()
+        assert np.array_equal(observation.robot.T_base_ee, measured.T_base_ee)
+        assert observation.robot.gripper_width_m == measured.gripper_width_m
+        # the wish of the action that led here, not of the one that is about to be chosen
+        assert observation.robot.gripper_closed
+        states.append(observation.robot)
+    # earlier ones are not overwritten as the arm goes on
+    x_m = [state.T_base_ee[0, 3] for state in (before, *states)]
+    assert np.all(np.diff(x_m) > 1e-3)
+    widths_m = [state.gripper_width_m for state in (before, *states)]
+    assert np.all(np.diff(widths_m) < -1e-3)
+
+
 def test_the_target_stays_in_the_workspace_and_near_the_arm(blind, cell) -> None:
     blind.reset(SCENE)
     for _ in range(30):

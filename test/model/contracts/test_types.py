@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialbot_model.contracts.errors import ConfigurationError
-from spatialbot_model.contracts.types import CameraIntrinsics, Observation, RgbdFrame
+from spatialbot_model.contracts.transforms import compose, rpy_to_matrix
+from spatialbot_model.contracts.types import (
+    ROBOT_STATE_WIDTH,
+    CameraIntrinsics,
+    Observation,
+    RgbdFrame,
+    RobotState,
+)
 
 INTRINSICS = CameraIntrinsics(640, 480, 600.0, 610.0, 319.5, 239.5)
 
@@ -64,3 +71,44 @@ def test_frames_are_immutable_and_hold_the_callers_arrays() -> None:
 def test_the_newest_frame_of_an_observation_is_the_first() -> None:
     newest, oldest = frame(stamp_ns=2), frame(stamp_ns=1)
     assert Observation((newest, oldest), "wave", np.eye(4)).newest is newest
+
+
+@given(
+    st.tuples(*[st.floats(-3.1, 3.1)] * 3),
+    st.tuples(*[st.floats(-1.0, 1.0)] * 3),
+    st.floats(0.0, 0.08),
+    st.booleans(),
+)
+def test_a_robots_state_comes_back_from_its_vector(
+    rpy_rad: tuple[float, ...], position_m: tuple[float, ...], width_m: float, closed: bool
+) -> None:
+    T_base_ee = compose(rpy_to_matrix(rpy_rad), position_m)
+    vector = RobotState(T_base_ee, width_m, closed).vector()
+    assert vector.dtype == np.float32
+    assert vector.shape == (ROBOT_STATE_WIDTH,)
+    assert vector[:3].tolist() == np.float32(position_m).tolist()
+    assert vector[3:6].tolist() == T_base_ee[:3, 0].astype(np.float32).tolist()
+    assert vector[6:9].tolist() == T_base_ee[:3, 1].astype(np.float32).tolist()
+    assert vector[9:].tolist() == [np.float32(width_m), float(closed)]
+    back = RobotState.from_vector(vector)
+    assert back is not None
+    np.testing.assert_allclose(back.T_base_ee, T_base_ee, atol=1e-6)
+    assert back.gripper_closed is closed
+    # what is learned from and what the robot tells are the same numbers to the last bit
+    assert np.array_equal(back.vector(), vector)
+
+
+def test_an_unknown_state_is_none_and_a_broken_one_is_refused() -> None:
+    unknown = np.full(ROBOT_STATE_WIDTH, np.nan, np.float32)
+    assert RobotState.from_vector(unknown) is None
+    unknown[:9] = 0.0
+    assert RobotState.from_vector(unknown) is None
+    with pytest.raises(ConfigurationError, match=r"expected \(11,\)"):
+        RobotState.from_vector(np.zeros(10, np.float32))
+    for T_base_ee, width_m in (
+        (np.eye(3), 0.08),
+        (np.full((4, 4), np.nan), 0.08),
+        (np.eye(4), float("inf")),
+    ):
+        with pytest.raises(ConfigurationError, match="finite"):
+            RobotState(T_base_ee, width_m, False)
