@@ -24,6 +24,7 @@ from spatialbot_model.contracts.types import (
     Observation,
     PromptImage,
     RgbdFrame,
+    RobotState,
 )
 from spatialbot_model.inference.action_answers import ActionAnswers
 from spatialbot_model.inference.checkpoints import (
@@ -106,7 +107,8 @@ class Engine:
         frames = tuple(
             RgbdFrame(-age, black, depth_mm, intrinsics) for age in range(HISTORY_LENGTH)
         )
-        self.act(self.session(), Observation(frames, "wait", np.eye(4)))
+        robot = RobotState(np.eye(4), 0.0, False)
+        self.act(self.session(), Observation(frames, "wait", np.eye(4), robot))
 
     def session(self) -> EngineSession:
         """A new stream of observations."""
