@@ -223,10 +223,8 @@ def _build(
 
 
 def _messages(reader: BagReader, contents: BagContents, topic: str) -> list[Any]:
-    channel = contents.channels.get(topic)
-    return (
-        [] if channel is None else [reader.message(channel, at) for at in contents.messages[topic]]
-    )
+    places = contents.messages[topic]
+    return [reader.message(contents.channels[topic], at) for at in places]
 
 
 def _images(
