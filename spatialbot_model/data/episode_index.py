@@ -50,7 +50,7 @@ from spatialbot_model.data.control_steps import (
 )
 from spatialbot_model.data.image_messages import color_of, depth_of
 from spatialbot_model.data.mcap_file import Channel, Location
-from spatialbot_model.data.robot_states import step_states
+from spatialbot_model.data.robot_states import StampedMessages, step_states
 
 _COLOR_TOPICS = (COLOR_TOPIC, COLOR_COMPRESSED_TOPIC)
 _DEPTH_TOPICS = (DEPTH_TOPIC, DEPTH_COMPRESSED_TOPIC)
@@ -187,10 +187,13 @@ def _build(
     info_at = contents.messages[COLOR_INFO_TOPIC][0]
     try:
         intrinsics = intrinsics_of(reader.message(contents.channels[COLOR_INFO_TOPIC], info_at))
-        poses = _messages(reader, contents, EE_POSE_TOPIC)
-        grippers = _messages(reader, contents, GRIPPER_TOPIC)
         steps, lost = _steps(
             folder, metadata, reader, contents, sorted(set(color) & set(depth)), history
+        )
+        states = step_states(
+            _stamped(reader, contents, EE_POSE_TOPIC),
+            _stamped(reader, contents, GRIPPER_TOPIC),
+            [step.frames_ns[0] for step in steps],
         )
     except (AttributeError, IndexError) as error:
         raise RecordingError(f"{folder}: a message lacks a field: {error}") from error
@@ -213,7 +216,7 @@ def _build(
         step_frames=np.array(
             [[number_of[stamp_ns] for stamp_ns in step.frames_ns] for step in steps], np.int32
         ),
-        step_states=step_states(poses, grippers, [step.frames_ns[0] for step in steps]),
+        step_states=states,
         bins=np.array([step.bins or (_NO_BINS,) * 7 for step in steps], np.uint8),
         sources=tuple(step.source for step in steps),
         texts=tuple(step.text for step in steps),
@@ -222,9 +225,14 @@ def _build(
     )
 
 
-def _messages(reader: BagReader, contents: BagContents, topic: str) -> list[Any]:
-    places = contents.messages[topic]
-    return [reader.message(contents.channels[topic], at) for at in places]
+def _stamped(reader: BagReader, contents: BagContents, topic: str) -> StampedMessages:
+    stamped = ((reader.stamp_ns(at), at) for at in contents.messages[topic])
+    found = sorted(stamped, key=lambda pair: pair[0])
+
+    def read(number: int) -> Any:
+        return reader.message(contents.channels[topic], found[number][1])
+
+    return StampedMessages([stamp_ns for stamp_ns, _ in found], read)
 
 
 def _images(

@@ -1,4 +1,4 @@
-"""What a policy sees: the newest synchronised colour-depth pair, its history, the camera's pose."""
+"""What a policy sees: the newest colour-depth pair, its history, camera pose and robot state."""
 
 import time
 from collections import OrderedDict
@@ -6,20 +6,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
+from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import CameraInfo, Image
+from spatialbot_msgs.msg import GripperState
 
 from spatialbot_model.contracts.errors import ConfigurationError, StaleDataError
 from spatialbot_model.contracts.history import FrameHistory
-from spatialbot_model.contracts.types import BASE_FRAME, Observation
+from spatialbot_model.contracts.types import BASE_FRAME, Observation, RobotState
 from spatialbot_ros.frame_pairs import FramePairs
 from spatialbot_ros.nodes.conversions import msg_to_intrinsics, stamp_to_ns
 from spatialbot_ros.nodes.images import msg_to_image
 from spatialbot_ros.nodes.static_transforms import StaticTransformListener
+from spatialbot_ros.robot_states import RobotStates
 
 _COLOR = "/camera/camera/color"
 _DEPTH = "/camera/camera/aligned_depth_to_color"
@@ -28,13 +31,14 @@ _MAX_ARRIVALS = 32
 
 
 class ObservationSource:
-    """Listens to the camera; hands out one observation per control step."""
+    """Listens to camera and executor; hands out one observation per control step."""
 
     def __init__(self, node: Node, timeout_s: float) -> None:
         self._node = node
         self._timeout_s = timeout_s
         self._frames = FramePairs()
         self._history = FrameHistory()
+        self._states = RobotStates()
         self._transforms = StaticTransformListener(node)
         self._optical_frame = ""
         self._last_stamp_ns = -1
@@ -48,6 +52,15 @@ class ObservationSource:
             node.create_subscription(
                 message_type, topic, callback, qos_profile_sensor_data, callback_group=group
             )
+        # a group of its own: images take long to convert, and states must not queue behind them
+        group = MutuallyExclusiveCallbackGroup()
+        for topic, message_type, callback in (
+            ("/spatialbot/ee_pose", PoseStamped, self._states.add_pose),
+            ("/spatialbot/gripper", GripperState, self._states.add_gripper),
+        ):
+            node.create_subscription(
+                message_type, topic, callback, QoSProfile(depth=50), callback_group=group
+            )
 
     def begin(self) -> None:
         """A new instruction: forget the history, use only frames from now on."""
@@ -56,6 +69,9 @@ class ObservationSource:
 
     def next(self, instruction: str, check: Callable[[], None]) -> Observation:
         """Wait for a frame that is newer than the last one.
+
+        The robot's state is the one at the frame that has arrived by then; None without an
+        executor that publishes it.
 
         Args:
             check: called while waiting; raises to give up.
@@ -72,7 +88,9 @@ class ObservationSource:
             )
         self._last_stamp_ns = frame.stamp_ns
         self._history.push(frame)
-        return Observation(self._history.frames(), instruction, self._camera_pose(check))
+        T_base_camera = self._camera_pose(check)
+        robot = self._robot_state(frame.stamp_ns)
+        return Observation(self._history.frames(), instruction, T_base_camera, robot)
 
     def latencies_ms(self) -> Mapping[str, float]:
         """Where the newest observation's frame spent its time before it got here [ms].
@@ -82,6 +100,15 @@ class ObservationSource:
         """
         age_ms, receive_ms = self._arrivals.get(self._last_stamp_ns, (0.0, 0.0))
         return {"capture": max(age_ms - receive_ms, 0.0), "receive": receive_ms}
+
+    def _robot_state(self, frame_ns: int) -> RobotState | None:
+        try:
+            return self._states.at(frame_ns)
+        except ConfigurationError as error:
+            self._node.get_logger().warning(
+                f"the executor publishes no usable state: {error}", throttle_duration_sec=5.0
+            )
+            return None
 
     def _camera_pose(self, check: Callable[[], None]) -> NDArray[np.float64]:
         deadline_s = time.monotonic() + self._timeout_s
