@@ -32,6 +32,8 @@ _OBSTACLE_MOVED_M = 0.004
 _OBSTACLE_COSINE = np.cos(np.radians(3.0))
 COLLISION = "collision"
 """What the reason begins with when an obstacle was touched."""
+FELL_OFF = "fell off the table"
+"""What the reason ends with when the target cannot be reached any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def judge(world: World, scene: Scene) -> Verdict:
     target = scene.object_named(scene.target)
     destination = scene.place_named(scene.destination)
     position_m = world.body_position_m(target.name)
-    touching = _touching(world, target.name)
+    touching = touching_bodies(world, target.name)
     fingers = [name in touching for name in FINGER_BODIES]
     reason = _collision(world, scene) or _why_not(
         world, scene, target, destination, position_m, touching
@@ -73,11 +75,19 @@ def judge(world: World, scene: Scene) -> Verdict:
     return Verdict(not reason, reason, position_m, error_m, all(fingers))
 
 
+def touching_bodies(world: World, name: str) -> frozenset[str]:
+    """Names of the bodies in contact with a body."""
+    bodies = world.model.geom_bodyid[world.data.contact.geom]
+    own = bodies == world.body_ids[name]
+    others = bodies[own.any(axis=1)][~own[own.any(axis=1)]]
+    return frozenset(str(world.model.body(int(other)).name) for other in np.unique(others))
+
+
 def _collision(world: World, scene: Scene) -> str:
     for obstacle in scene.obstacles:
         what = f"the {_words(obstacle.name)}"
         # sorted: the order of a set of texts changes from process to process
-        for name in sorted(_touching(world, obstacle.name)):
+        for name in sorted(touching_bodies(world, obstacle.name)):
             if name.startswith(ROBOT_PREFIX) or name == scene.target:
                 return f"{COLLISION}: the {_words(name)} touches {what}"
         if _uprightness(world, obstacle.name) < _OBSTACLE_COSINE:
@@ -99,7 +109,7 @@ def _why_not(
     what = f"the {_words(target.name)}"
     height_m = position_m[2] - _table_top_z_m(world) - target.rest_height_m
     if height_m < -target.rest_height_m:
-        return f"{what} fell off the table"
+        return f"{what} {FELL_OFF}"
     fingers = sum(name in touching for name in FINGER_BODIES)
     if fingers:
         return f"{what} is held" if fingers == 2 else f"the gripper still touches {what}"
@@ -179,14 +189,6 @@ def _where_instead(
         return f"{what} is on the table beside the {beside}"
     others = sorted(_words(name) for name in touching if name != TABLE_BODY)
     return f"{what} does not lie flat; it touches the {' and the '.join(others or ['table'])}"
-
-
-def _touching(world: World, name: str) -> frozenset[str]:
-    """Names of the bodies in contact with a body."""
-    bodies = world.model.geom_bodyid[world.data.contact.geom]
-    own = bodies == world.body_ids[name]
-    others = bodies[own.any(axis=1)][~own[own.any(axis=1)]]
-    return frozenset(str(world.model.body(int(other)).name) for other in np.unique(others))
 
 
 def _table_top_z_m(world: World) -> float:

@@ -4,7 +4,18 @@ import typer
 from rich.text import Text
 
 from spatialbot_model.contracts.errors import SpatialBotError
-from spatialbot_ros.cli import ask, bench, demo, episodes, model, serve, serve_files, teleop, up
+from spatialbot_ros.cli import (
+    ask,
+    bench,
+    demo,
+    episodes,
+    evaluate,
+    model,
+    serve,
+    serve_files,
+    teleop,
+    up,
+)
 from spatialbot_ros.cli.console import make_console
 
 app = typer.Typer(
@@ -23,6 +34,7 @@ app.command(epilog=teleop.EPILOG)(teleop.teleop)
 app.command(epilog=bench.EPILOG)(bench.bench)
 app.add_typer(model.app, name="model")
 app.add_typer(episodes.app, name="episodes")
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def main() -> None:

@@ -1,0 +1,8 @@
+"""`spatialbot evaluate`: success rates in closed loop, and what may be concluded from them."""
+
+import typer
+
+from spatialbot_ros.cli.evaluate import sim
+
+app = typer.Typer(no_args_is_help=True, help="Judge policies in closed loop and compare them.")
+app.command("sim", epilog=sim.EPILOG)(sim.evaluate_sim)
