@@ -20,9 +20,13 @@ class UnknownNameError(ConfigurationError):
     """A name is not in a registry; the message lists the names that are."""
 
     def __init__(self, what: str, name: str, valid: Iterable[str]) -> None:
-        self.name = name
+        self.what, self.name = what, name
         self.valid = tuple(sorted(valid))
         super().__init__(f"unknown {what} {name!r}; choose one of: {', '.join(self.valid)}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, tuple[str, ...]]]:
+        """Worker processes hand their errors on, and pickle knows the message only."""
+        return type(self), (self.what, self.name, self.valid)
 
 
 class MissingDependencyError(SpatialBotError, ImportError):
@@ -71,6 +75,10 @@ class ProtocolError(SpatialBotError, ValueError):
 
 class CheckpointError(SpatialBotError, ValueError):
     """A checkpoint folder is incomplete, of another format, or does not fit the model."""
+
+
+class TrainingError(SpatialBotError):
+    """A training cannot go on: the loss is no number any more."""
 
 
 class ContextLengthError(SpatialBotError, ValueError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -33,7 +34,11 @@ class TrainingData(Protocol):
 
 @runtime_checkable
 class Objective(Protocol):
-    """What is minimised. Called with `model(...)` of the prepared (distributed) model."""
+    """What is minimised.
+
+    Called with the bare model inside the forward pass of the module that is distributed, so that
+    it may call any method of the model.
+    """
 
     def __call__(
         self, model: nn.Module, batch: Mapping[str, Tensor]
@@ -54,6 +59,7 @@ class TrainingTask:
         save: see `SaveModel`.
         data_digest: of which episodes the data consist, as hexadecimal text.
         action_spec: `ActionSpec.to_mapping()` of the data, None for pure conversation.
+        may_skip_weights: a batch need not use every trained weight.
         notes: lines for the reader about what was read and what was skipped.
     """
 
@@ -63,14 +69,15 @@ class TrainingTask:
     validation: TrainingData | None
     save: "SaveModel"
     data_digest: str
-    action_spec: dict[str, Any] | None
+    action_spec: dict[str, Any] | None = None
+    may_skip_weights: bool = False
     notes: tuple[str, ...] = ()
 
 
 class SaveModel(Protocol):
     """Writes a checkpoint folder that `make_policy("local", ...)` can use."""
 
-    def __call__(self, model: nn.Module, folder: str) -> None:
+    def __call__(self, model: nn.Module, folder: Path) -> None:
         """`folder` exists and is empty; `model` is the bare model with the weights to ship."""
         ...
 
