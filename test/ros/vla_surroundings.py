@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.parameter import Parameter
@@ -16,7 +17,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from spatialbot_msgs.action import ExecuteInstruction
 from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
-from spatialbot_msgs.msg import ExecutorState
+from spatialbot_msgs.msg import ExecutorState, GripperState
 from spatialbot_msgs.msg import PolicyStep as PolicyStepMsg
 from std_srvs.srv import Trigger
 
@@ -33,6 +34,8 @@ from spatialbot_model.policies.base import PolicyConfig
 from spatialbot_ros.nodes import vla
 from spatialbot_ros.nodes.conversions import (
     camera_info_to_msg,
+    ns_to_stamp,
+    pose_to_msg,
     transform_to_msg,
 )
 from spatialbot_ros.nodes.images import image_to_msg
@@ -40,6 +43,7 @@ from spatialbot_ros.nodes.static_transforms import StaticTransformPublisher
 
 TIMEOUT_S = 30.0
 INTRINSICS = CameraIntrinsics(64, 48, 60.0, 60.0, 31.5, 23.5)
+STATE_NS = 4_000_000
 T_BASE_CAMERA = compose(np.diag([1.0, -1.0, -1.0]), [0.5, 0.0, 1.0])
 
 
@@ -68,6 +72,9 @@ class ScriptedPolicy:
 class Surroundings:
     """Test double of camera and executor: 30 Hz images, a state that acknowledges actions."""
 
+    publish_states = True
+    """Whether pose and gripper are told: just before and just after each frame."""
+
     def __init__(self) -> None:
         self.node = rclpy.create_node("surroundings")
         self.actions: list[DeltaActionMsg] = []
@@ -84,6 +91,8 @@ class Surroundings:
         self._state = self.node.create_publisher(
             ExecutorState, "/spatialbot/executor_state", QoSProfile(depth=10)
         )
+        self._ee_pose = self.node.create_publisher(PoseStamped, "/spatialbot/ee_pose", 10)
+        self._gripper = self.node.create_publisher(GripperState, "/spatialbot/gripper", 10)
         self.node.create_subscription(DeltaActionMsg, "/spatialbot/action", self._on_action, 10)
         self.node.create_subscription(
             PolicyStepMsg, "/spatialbot/policy_step", self.steps.append, 10
@@ -110,12 +119,29 @@ class Surroundings:
         if not self.publish_images:
             return
         stamp_ns = self.node.get_clock().now().nanoseconds
+        if self.publish_states:
+            for state_ns in (stamp_ns - STATE_NS, stamp_ns + STATE_NS):
+                self._send_state(state_ns)
         frame = COLOR_OPTICAL_FRAME
         self._info.publish(camera_info_to_msg(INTRINSICS, frame, stamp_ns))
         color = np.full((48, 64, 3), 90, np.uint8)
         depth_mm = np.full((48, 64), 584, np.uint16)
         self._color.publish(image_to_msg(color, "rgb8", frame, stamp_ns))
         self._depth.publish(image_to_msg(depth_mm, "16UC1", frame, stamp_ns))
+
+    def _send_state(self, stamp_ns: int) -> None:
+        """A state that tells by its numbers of which moment it is."""
+        pose = PoseStamped(pose=pose_to_msg(compose(np.diag([1.0, -1.0, -1.0]), [0.4, 0.0, 0.2])))
+        pose.pose.position.x = width_m = self.told_by(stamp_ns)
+        gripper = GripperState(width=width_m, closed_command=True)
+        pose.header.stamp = gripper.header.stamp = ns_to_stamp(stamp_ns)
+        self._ee_pose.publish(pose)
+        self._gripper.publish(gripper)
+
+    @staticmethod
+    def told_by(stamp_ns: int) -> float:
+        """The x and the width [m] of the state of this moment."""
+        return (stamp_ns % 10**10) * 1e-10
 
     def execute(self, instruction: str = "go", max_steps: int = 0) -> ExecuteInstruction.Result:
         """Send a goal and wait for its result."""

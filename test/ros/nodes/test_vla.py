@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from spatialbot_msgs.msg import ExecutorState
-from vla_surroundings import T_BASE_CAMERA, Start, wait, wait_for
+from vla_surroundings import STATE_NS, T_BASE_CAMERA, Start, Surroundings, wait, wait_for
 
 from spatialbot_model.contracts.action_codec import (
     FINISHED_TEXT,
@@ -18,6 +18,7 @@ from spatialbot_model.contracts.errors import (
     PolicyError,
     PolicyTimeoutError,
 )
+from spatialbot_model.contracts.robot_states import STALE_NS
 from spatialbot_model.contracts.types import (
     BASE_FRAME,
     CameraIntrinsics,
@@ -54,6 +55,31 @@ def test_answers_become_numbered_actions_of_the_frame_they_saw(start: Start) -> 
     assert len(seen[2].frames) == 4 and seen[2].frames[1] is seen[1].newest
     assert np.allclose(seen[0].T_base_camera, T_BASE_CAMERA)
     assert seen[0].newest.depth_mm[5, 5] == 584
+
+
+def test_an_observation_tells_the_robots_state_at_its_frame(start: Start) -> None:
+    lab = start([*[text_of(0.003)] * 5, FINISHED_TEXT])
+    assert lab.execute().finished
+    seen = lab.policy.observations  # type: ignore[attr-defined]
+    assert len(seen) == 6
+    for observation in seen[1:]:
+        state = observation.robot
+        assert state is not None
+        assert state.gripper_closed
+        np.testing.assert_allclose(state.T_base_ee[:3, :3], np.diag([1.0, -1.0, -1.0]))
+        for told_m in (state.T_base_ee[0, 3], state.gripper_width_m):
+            # one of a later moment would be nearly ten seconds old
+            age_ns = (lab.told_by(observation.newest.stamp_ns) - told_m) % 1.0 * 1e10
+            assert STATE_NS - 10 < age_ns <= STALE_NS
+
+
+def test_without_an_executor_that_tells_it_there_is_no_state(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Surroundings, "publish_states", False)
+    lab = start([FINISHED_TEXT])
+    assert lab.execute().finished
+    assert lab.policy.observations[0].robot is None  # type: ignore[attr-defined]
 
 
 def test_unreadable_instruction_is_refused_with_what_can_be_read(start: Start) -> None:
