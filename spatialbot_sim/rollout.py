@@ -22,7 +22,7 @@ from spatialbot_sim.takeover import Takeover, TakeoverOptions
 from spatialbot_sim.tasks import Scene
 
 _PATIENCE = 5
-"""Questions in a row, from the first on, that may stay without an answer."""
+"""So many questions without one answer, and nothing is to be expected any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class PolicyDriver:
         self._policy, self._options = policy, options
         self._takeover = Takeover(options.takeover, [0])
         self._drove = False
-        self._num_asked = 0
+        self._num_failed = 0
+        self._answers = False
         self.tally = DriveTally()
 
     @classmethod
@@ -86,7 +87,6 @@ class PolicyDriver:
         seed = [scene.seed % 2**63, self._options.round_number]
         self._takeover = Takeover(self._options.takeover, seed, attempt)
         self._drove = True
-        self._num_asked = 0
         self.tally = DriveTally()
         self._policy.start(scene.instruction)
 
@@ -113,18 +113,19 @@ class PolicyDriver:
     def _ask(self, observation: Observation, expert: DeltaAction) -> tuple[DeltaAction | None, str]:
         """The policy's action, or None and what it said instead."""
         tally = self.tally
-        self._num_asked += 1
         try:
             text = self._policy.step(observation).text
         except PolicyError as error:
             tally.num_unanswered += 1
-            if tally.num_unanswered == self._num_asked == _PATIENCE:
+            self._num_failed += 1
+            if self._num_failed == _PATIENCE and not self._answers:
                 raise PolicyError(
                     f"the policy {self._options.policy!r} has answered none of {_PATIENCE}"
                     f" questions, nothing can be collected with it: {error}"
                 ) from error
             self._takeover.give_up()
             return None, f"no answer: {error}"
+        self._answers = True
         try:
             action = parse_action_text(text, expert.spec)
         except ActionParseError as error:

@@ -12,6 +12,9 @@ import numpy as np
 
 from spatialbot_model.contracts.errors import ConfigurationError
 
+_AWAY = 0.25
+"""Of a stretch: what the expert drives at least after the policy has given up."""
+
 
 @dataclass(frozen=True, slots=True)
 class TakeoverOptions:
@@ -22,11 +25,13 @@ class TakeoverOptions:
             finished or the drawn step is there.
         stretch_steps: (shortest, longest) of what a scene's typical stretch of the policy is
             drawn from, evenly in the logarithm; each stretch is 0.5 to 1.5 times as long.
+        expert_steps: what the expert needs for an episode by itself. No stretch is typical that
+            would take more than the share beside it.
         expert_first_probability: of a scene to begin with the expert instead of the policy.
         max_first_steps: the expert then drives 1 to this many steps, so that the policy also
             gets to late stages of the task.
         last_policy_step: (earliest, latest) of the step from which the expert drives alone.
-        retry_factor: with each further attempt share and stretches are multiplied by it.
+        retry_factor: with each further attempt the share is multiplied by it.
 
     Raises:
         ConfigurationError: a share, probability or range that cannot be used.
@@ -34,6 +39,7 @@ class TakeoverOptions:
 
     policy_share: float = 0.6
     stretch_steps: tuple[int, int] = (8, 96)
+    expert_steps: int = 75
     expert_first_probability: float = 0.5
     max_first_steps: int = 40
     last_policy_step: tuple[int, int] = (80, 200)
@@ -42,7 +48,7 @@ class TakeoverOptions:
     def __post_init__(self) -> None:
         if not 0.0 < self.policy_share <= 1.0:
             raise ConfigurationError(
-                f"policy share is {self.policy_share}, expected more than 0 and at most 1; leave"
+                f"policy_share is {self.policy_share}, expected more than 0 and at most 1; leave"
                 " the policy out for episodes of the expert alone"
             )
         if not (0.0 <= self.expert_first_probability <= 1.0 and 0.0 < self.retry_factor <= 1.0):
@@ -54,10 +60,9 @@ class TakeoverOptions:
             low, high = getattr(self, name)
             if not 1 <= low <= high:
                 raise ConfigurationError(f"{name} is {low} to {high}, expected 1 <= low <= high")
-        if self.max_first_steps < 1:
-            raise ConfigurationError(
-                f"max_first_steps is {self.max_first_steps}, expected 1 or more"
-            )
+        for name in ("expert_steps", "max_first_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}, expected 1 or more")
 
 
 class Takeover:
@@ -70,16 +75,18 @@ class Takeover:
 
     def __init__(self, options: TakeoverOptions, seed: list[int], attempt: int = 0) -> None:
         self._rng = rng = np.random.default_rng([*seed, attempt])
-        shorter = options.retry_factor**attempt
-        self._share = options.policy_share * shorter
+        self._share = share = options.policy_share * options.retry_factor**attempt
         low, high = options.stretch_steps
-        self._stretch = shorter * float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        if share < 1.0:
+            high = max(low, min(high, round(options.expert_steps * share / (1.0 - share))))
+        self._stretch = float(np.exp(rng.uniform(np.log(low), np.log(high))))
         self._end = int(rng.integers(options.last_policy_step[0], options.last_policy_step[1] + 1))
         expert_first = rng.random() < options.expert_first_probability
         first = int(rng.integers(1, options.max_first_steps + 1))
         self._policy_drives = not expert_first
         self._left = first if expert_first else self._policy_steps()
         self._num_policy = self._num_expert = 0
+        self._gave_up = False
 
     def policy_is_next(self) -> bool:
         """Whether the policy drives the step that comes now."""
@@ -97,14 +104,17 @@ class Takeover:
         """The policy's stretch ends with the step that it was just asked for."""
         if self._policy_drives:
             self._left = 0
+            self._gave_up = True
 
     def _hand_over(self) -> None:
         if self._policy_drives:
             # what the share leaves to the expert, less what it has had already
             owed = self._num_policy * (1.0 - self._share) / self._share - self._num_expert
+            if self._gave_up:
+                # away from a state about which the policy has nothing to say
+                owed = max(owed, _AWAY * self._stretch)
             self._left = max(1, round(owed * self._rng.uniform(0.5, 1.5)))
-            # a policy that has given up gets a chance to go on from another state
-            self._policy_drives = False
+            self._policy_drives = self._gave_up = False
         else:
             self._left = self._policy_steps()
             self._policy_drives = True

@@ -119,18 +119,27 @@ def test_the_clock_is_not_recorded_and_images_are_continuous() -> None:
 
 def test_what_is_optional_may_be_missing_and_is_left_out_when_empty() -> None:
     values = METADATA.to_mapping()
-    assert not {"image_formats", "label_history"} & set(values)
+    assert not {"image_formats", "label_history", "provenance"} & set(values)
     assert EpisodeMetadata.from_mapping(values) == METADATA
     changed = METADATA.relabelled("failure", "dropped", "2026-01-31T12:00:00Z")
     again = EpisodeMetadata.from_mapping(json.loads(json.dumps(changed.to_mapping())))
     assert again == changed
+    made = replace(METADATA, provenance={"policy": "local", "round": 2, "policy_share": 0.6})
+    assert EpisodeMetadata.from_mapping(json.loads(json.dumps(made.to_mapping()))) == made
     assert again.label_history == (
         {"label": "unknown", "reason": "", "until": "2026-01-31T12:00:00Z"},
     )
 
 
 @pytest.mark.parametrize(
-    "values", [{"label_history": [{"label": "x"}]}, {"image_formats": 3}, {"label_history": "x"}]
+    "values",
+    [
+        {"label_history": [{"label": "x"}]},
+        {"image_formats": 3},
+        {"label_history": "x"},
+        {"provenance": "x"},
+        {"provenance": {"round": [1]}},
+    ],
 )
 def test_unusable_optional_fields_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(RecordingError, match="episode metadata"):

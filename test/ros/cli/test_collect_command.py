@@ -7,9 +7,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
+from spatialbot_model.contracts.errors import (
+    ConfigurationError,
+    RecordingError,
+    UnknownNameError,
+)
 from spatialbot_ros.benchmarks.collect import run as run_benchmark
 from spatialbot_ros.cli.episodes.collect import register
+from spatialbot_ros.cli.episodes.rollout_arguments import RolloutArguments
 from spatialbot_ros.episodes.check import check_episode
 
 app = typer.Typer()
@@ -73,3 +78,42 @@ def test_the_benchmark_measures_and_cleans_up(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     with pytest.raises(ConfigurationError, match="at least 1"):
         run_benchmark(episodes=0)
+
+
+def test_a_policy_drives_and_its_agreement_is_told(tmp_path: Path) -> None:
+    arguments = ("--num", 1, "--workers", 1, "--policy", "classical", "--round", 2)
+    result = collect("--out", tmp_path, *arguments, "--policy-share", 0.5, "--json")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    policy = summary["policy"]
+    assert (policy["round"], policy["policy_share"]) == (2, 0.5)
+    assert 0 < policy["policy_steps"] < summary["steps"]
+    assert policy["compared_with_expert"] == policy["policy_steps"] - policy["holds"]
+    assert policy["bins_off"] > 0.0 and len(policy["bins_off_per_axis"]) == 6
+    (folder,) = tmp_path.iterdir()
+    assert folder.name == "pick_place_seed0_rollout2"
+    report = check_episode(folder)
+    assert report.problems == ()
+    assert report.metadata is not None
+    assert report.metadata.provenance["policy"] == "classical"
+    assert report.metadata.label == "success"
+    again = collect("--out", tmp_path, *arguments, "--policy-share", 0.7)
+    assert isinstance(again.exception, RecordingError)
+
+
+def test_weights_need_a_policy(tmp_path: Path) -> None:
+    result = collect("--out", tmp_path, "--checkpoint", tmp_path)
+    assert isinstance(result.exception, ConfigurationError)
+    assert "--policy local" in str(result.exception)
+
+
+def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
+    def digest() -> object:
+        return RolloutArguments("local", str(tmp_path)).provenance()["checkpoint_sha256"]
+
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    before = digest()
+    (tmp_path / "README.md").write_text("a card")
+    assert digest() == before != ""
+    (tmp_path / "model.safetensors").write_bytes(b"others")
+    assert digest() != before
