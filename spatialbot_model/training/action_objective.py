@@ -62,7 +62,7 @@ class ActionObjective:
         options = self._options
         bare: SpatialBotForConditionalGeneration = getattr(model, "module", model)
         config = bare.config
-        hidden = self._hidden_states(bare, batch)
+        hidden = self.hidden_states(bare, batch)
         last, middle = hidden[-1], hidden[len(hidden) // 2]
         acts = batch["action_bins"][:, 0] >= 0
         queries = batch["input_ids"] == config.action_query_token_id
@@ -122,10 +122,10 @@ class ActionObjective:
                         ].sum().clamp(min=1)
         return torch.stack(losses).sum(), metrics
 
-    def _hidden_states(
+    def hidden_states(
         self, model: SpatialBotForConditionalGeneration, batch: Mapping[str, Tensor]
     ) -> tuple[Tensor, ...]:
-        """Of all layers, the last one normalised."""
+        """(B, T, D) of all layers, embeddings first, the last one normalised."""
         dtype = model.projector.linear_1.weight.dtype
         newest = _joined(batch["newest"], model.config.join_depth).to(dtype)
         older = _joined(batch["older"].flatten(0, 1)[:, :, None], model.config.join_depth).to(dtype)

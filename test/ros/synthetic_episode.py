@@ -130,7 +130,11 @@ def messages_of(step: int, ns: int | None = None) -> dict[str, Any]:
         contract.EE_POSE_TOPIC: build(
             "geometry_msgs/msg/PoseStamped",
             header=header(ns),
-            pose=build("geometry_msgs/msg/Pose", position=point),
+            pose=build(
+                "geometry_msgs/msg/Pose",
+                position=point,
+                orientation=build("geometry_msgs/msg/Quaternion", x=1.0, y=0.0, z=0.0, w=0.0),
+            ),
         ),
         contract.GRIPPER_TOPIC: build(
             f"{msgs}/GripperState", header=header(ns), width=0.04, closed_command=step > 3

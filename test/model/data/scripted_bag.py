@@ -20,6 +20,7 @@ from spatialbot_model.contracts.episode_images import (
 from spatialbot_model.contracts.episode_sidecar import write_sidecar
 
 MSGS = "spatialbot_msgs/msg"
+ROBOT_TOPICS = (contract.JOINTS_TOPIC, contract.EE_POSE_TOPIC, contract.GRIPPER_TOPIC)
 CONVERTED = (contract.COLOR_TOPIC, contract.DEPTH_TOPIC)
 
 
@@ -67,7 +68,7 @@ def write_bag(
     messages: list[tuple[str, str, Any, int]] = []
     for number in range(num_frames):
         step = synthetic.messages_of(number)
-        for topic in (contract.COLOR_INFO_TOPIC, contract.JOINTS_TOPIC, *CONVERTED):
+        for topic in (*ROBOT_TOPICS, contract.COLOR_INFO_TOPIC, *CONVERTED):
             stored = (topic, contract.EPISODE_TOPICS[topic].ros_type, step[topic])
             if images == "compressed" and topic in CONVERTED:
                 stored = compressed(topic, number)

@@ -1,0 +1,148 @@
+"""What training computes of cached features is what the engine answers with on the robot."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic_episode as synthetic
+import torch
+from scripted_bag import Step, write_bag
+
+from spatialbot_model.contracts.action_codec import DeltaAction
+from spatialbot_model.contracts.conversation import Conversation, Message
+from spatialbot_model.contracts.types import Observation
+from spatialbot_model.data.prompts import answer_text
+from spatialbot_model.data.samples import EpisodeDataset
+from spatialbot_model.inference.checkpoints import create_checkpoint
+from spatialbot_model.inference.engine import Engine
+from spatialbot_model.inference.options import EngineOptions
+from spatialbot_model.inference.stage_clock import StageClock
+from spatialbot_model.inference.token_model import Limits
+from spatialbot_model.inference.vision_cache import VisionCache
+from spatialbot_model.training.action_data import ActionData, ActionDataOptions
+from spatialbot_model.training.action_objective import ActionObjective
+from spatialbot_model.training.features import FeatureStore, build_features
+
+NO_NOISE = ActionDataOptions(position_noise_m=0.0, width_noise_m=0.0)
+STEPS = [
+    *(Step(k, (40 + k, 50, 50, 50, 50, 50, 100 * (k > 2))) for k in range(5)),
+    Step(5, None, "The robot has finished."),
+]
+
+
+@pytest.fixture(scope="module", params=["mini", "mini-rgb"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    folder = tmp_path_factory.mktemp("model") / "mini"
+    model, processor = create_checkpoint(request.param, folder, action_spec=synthetic.SPEC)
+    # random queries and embeddings, so that an order or place that is wrong shows
+    with torch.no_grad():
+        for weight in (model.query_embedding.weight, model.image_embedding.position.weight):
+            weight.normal_(generator=torch.Generator().manual_seed(1))
+    return Engine(model, processor, EngineOptions(device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
+    return EpisodeDataset.open(write_bag(tmp_path_factory.mktemp("bags") / "one", STEPS))
+
+
+def make_data(engine: Engine, dataset: EpisodeDataset, folder: Path) -> ActionData:
+    store = FeatureStore(engine.model, engine.processor, folder)
+    build_features(store, dataset.episodes)
+    return ActionData(dataset, engine.processor, store, NO_NOISE)
+
+
+def trained(engine: Engine, data: ActionData, indices: list[int]) -> torch.Tensor:
+    """(B, 7, 101) as the objective sees them."""
+    model, batch = engine.model, data.batch(indices, seed=0)
+    hidden = ActionObjective().hidden_states(model, batch)[-1]
+    asked = hidden[batch["input_ids"] == model.config.action_query_token_id]
+    asked = asked.reshape(len(indices), -1, hidden.shape[-1])[:, model.config.waypoint_queries :]
+    first = model.config.first_action_token_id
+    return (asked @ model.get_output_embeddings().weight[first : first + 101].T).softmax(-1)
+
+
+def answered(engine: Engine, dataset: EpisodeDataset, index: int) -> torch.Tensor:
+    """(7, 101) of the engine's image tokens and prompt, the answer's queries behind them."""
+    model, processor, sample = engine.model, engine.processor, dataset[index]
+    observation = Observation(sample.frames, sample.instruction, np.eye(4), sample.robot)
+    tokens = engine._images.observation_tokens(
+        observation, VisionCache(), Limits(), StageClock(torch.device("cpu"))
+    )
+    asked = processor.action_conversation(sample.instruction, processor.frame_roles * 4)
+    answer = Message("assistant", answer_text(DeltaAction((50,) * 7), "tokens"))
+    ages = [age for age in range(4) for _ in processor.frame_roles]
+    ids, _ = processor.training_ids(
+        Conversation((*asked.messages, answer), asked.image_roles), ages
+    )
+    row = torch.from_numpy(ids)[None]
+    logits = model(inputs_embeds=model.merge(row, tokens)).logits
+    first = model.config.first_action_token_id
+    at_queries = logits[row == model.config.action_query_token_id]
+    return at_queries[model.config.waypoint_queries :, first : first + 101].softmax(-1)
+
+
+@torch.no_grad()
+def test_the_same_bins_are_as_likely(
+    engine: Engine, dataset: EpisodeDataset, tmp_path: Path
+) -> None:
+    data = make_data(engine, dataset, tmp_path)
+    assert len(data) == len(dataset) == 6
+    for index, expected in zip((4, 1), trained(engine, data, [4, 1]), strict=True):
+        # features are kept in half precision
+        torch.testing.assert_close(answered(engine, dataset, index), expected, atol=1e-3, rtol=0.02)
+
+
+def test_labels_and_weights(engine: Engine, dataset: EpisodeDataset, tmp_path: Path) -> None:
+    data = make_data(engine, dataset, tmp_path)
+    batch = data.batch(range(6), seed=0)
+    assert batch["action_bins"][:, 0].tolist() == [40, 41, 42, 43, 44, -1]
+    assert batch["robot_state"].isfinite().all()
+    weights = data.weights()
+    assert weights[5] == NO_NOISE.finish_weight
+    commanded = batch["robot_state"][:5, 10] > 0.5
+    told = batch["action_bins"][:5, 6] > 50
+    switched = (told != commanded).numpy()
+    assert switched.any() and not switched.all()
+    assert (weights[:5][switched] == NO_NOISE.gripper_weight).all()
+    assert (weights[:5][~switched] == 1.0).all()
+
+
+def test_a_batch_depends_on_its_seed_alone(
+    engine: Engine, dataset: EpisodeDataset, tmp_path: Path
+) -> None:
+    make_data(engine, dataset, tmp_path)
+    store = FeatureStore(engine.model, engine.processor, tmp_path)
+    data = ActionData(dataset, engine.processor, store)
+    one, same, other = (data.batch([0, 3], seed)["robot_state"] for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_loss_falls_and_gradients_reach_every_part(
+    engine: Engine, dataset: EpisodeDataset, tmp_path: Path
+) -> None:
+    model = copy.deepcopy(engine.model)
+    model.vision_tower.requires_grad_(False)
+    data, objective = make_data(engine, dataset, tmp_path), ActionObjective()
+    batch = data.batch(range(6), seed=0)
+    optimizer = torch.optim.AdamW(
+        [weight for weight in model.parameters() if weight.requires_grad], lr=1e-3
+    )
+    losses = []
+    for _ in range(12):
+        loss, metrics = objective(model, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    silent = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and (weight.grad is None or not weight.grad.abs().sum())
+    ]
+    # no state of this episode is unknown, and it never holds anything
+    assert {name.split(".")[0] for name in silent} <= {"state_embedding", "waypoint_head"}
+    assert "state_embedding.linear_1.weight" not in silent
+    assert losses[-1] < 0.7 * losses[0]
+    assert {"bin_error/dx", "bin_error/gripper", "loss_text"} <= set(metrics)
