@@ -144,7 +144,7 @@ class RobotState:
         gripper_closed: what the gripper was last asked to do.
 
     Raises:
-        ConfigurationError: no (4, 4) pose, or numbers that are not finite.
+        ConfigurationError: no (4, 4) float64 pose, or numbers that are not finite.
     """
 
     T_base_ee: NDArray[np.float64]
@@ -152,12 +152,15 @@ class RobotState:
     gripper_closed: bool
 
     def __post_init__(self) -> None:
-        if self.T_base_ee.shape != (4, 4) or not (
-            np.isfinite(self.T_base_ee).all() and np.isfinite(self.gripper_width_m)
-        ):
+        pose = self.T_base_ee
+        if pose.dtype != np.float64 or pose.shape != (4, 4):
             raise ConfigurationError(
-                f"a robot's state has the pose {self.T_base_ee.tolist()} and the gripper width"
-                f" {self.gripper_width_m} m; expected finite numbers and a (4, 4) pose"
+                f"a robot's state has a pose of {pose.dtype} {pose.shape}, expected float64 (4, 4)"
+            )
+        if not (np.isfinite(pose).all() and np.isfinite(self.gripper_width_m)):
+            raise ConfigurationError(
+                f"a robot's state has the pose {pose.tolist()} and the gripper width"
+                f" {self.gripper_width_m} m; expected finite numbers"
             )
 
     @classmethod

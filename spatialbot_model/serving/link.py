@@ -223,6 +223,7 @@ class PolicyLink:
                 observation.instruction,
                 np.asarray(observation.T_base_camera, dtype=np.float64),
                 timeout_s,
+                observation.robot,
             )
             session.frames.remember(observation.frames)
             self.counters.frames_sent += len(frames)

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ProtocolError
-from spatialbot_model.contracts.types import PolicyStep, RgbdFrame
+from spatialbot_model.contracts.types import PolicyStep, RgbdFrame, RobotState
 
 POLICY_PATH = "/policy"
 """Where the server speaks this protocol."""
 
-PROTOCOL_VERSION = 1
-"""Both sides must have the same one; it changes with every change of a message."""
+PROTOCOL_VERSION = 2
+"""Both sides must have the same one; it changes with every change of a message. 2: a step may tell
+the robot's state."""
 
 MAX_FRAMES = 16
 """Frames that an observation may have."""
@@ -83,6 +84,7 @@ class Step:
         instruction: as in the observation.
         T_base_camera: (4, 4) float64 pose of the colour optical frame in `fr3_link0`.
         timeout_s: how much longer the client waits for the answer.
+        robot: its state at the newest frame; None when the client does not know it.
 
     Raises:
         ProtocolError: no stamps, too many, not newest first, or a frame that is none of them.
@@ -95,6 +97,7 @@ class Step:
     instruction: str
     T_base_camera: NDArray[np.float64]
     timeout_s: float
+    robot: RobotState | None = None
 
     def __post_init__(self) -> None:
         stamps = self.stamps_ns

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ConfigurationError, ProtocolError
-from spatialbot_model.contracts.types import CameraIntrinsics, DepthAnswer, PolicyStep, RgbdFrame
+from spatialbot_model.contracts.types import (
+    CameraIntrinsics,
+    DepthAnswer,
+    PolicyStep,
+    RgbdFrame,
+    RobotState,
+)
 from spatialbot_model.serving.arrays import DTYPES
 from spatialbot_model.serving.messages import (
     Answer,
@@ -124,10 +130,6 @@ def _numbers_by_name(value: Any, where: str) -> dict[str, float]:
     return {_text(key, where): _number(item, f"{where}.{key}") for key, item in value.items()}
 
 
-def _depth_or_none(value: Any, where: str) -> int | None:
-    return None if value is None else _integer(0, 2**32 - 1)(value, where)
-
-
 def _array(dtype: str, *dimensions: int | None) -> Callable[[Any, str], NDArray[Any]]:
     def read(value: Any, where: str) -> NDArray[Any]:
         fits = isinstance(value, np.ndarray) and value.dtype == DTYPES[dtype]
@@ -160,6 +162,10 @@ def _action_spec(value: Any, where: str) -> ActionSpec:
     return ActionSpec.from_mapping(value)
 
 
+def _optional(read: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    return lambda value, where: None if value is None else read(value, where)
+
+
 def _nested(target: type) -> Callable[[Any, str], Any]:
     return lambda value, where: _read_fields(target, value, where)
 
@@ -189,6 +195,7 @@ _READERS: dict[type, dict[str, Callable[[Any, str], Any]]] = {
         "instruction": _text,
         "T_base_camera": _pose,
         "timeout_s": _number,
+        "robot": _optional(_nested(RobotState)),
     },
     Reset: _SESSION,
     Ping: _SESSION,
@@ -207,6 +214,7 @@ _READERS: dict[type, dict[str, Callable[[Any, str], Any]]] = {
         **dict.fromkeys(("fx_px", "fy_px", "cx_px", "cy_px"), _number),
         "distortion": _list(_number, 5, 5),
     },
+    RobotState: {"T_base_ee": _pose, "gripper_width_m": _number, "gripper_closed": _flag},
     PolicyStep: {
         "text": _text,
         "observation_stamp_ns": _STAMP,
@@ -215,5 +223,5 @@ _READERS: dict[type, dict[str, Callable[[Any, str], Any]]] = {
         "stage_ms": _numbers_by_name,
         "action_probabilities": _list(_number, 0, MAX_ITEMS),
     },
-    DepthAnswer: {"x": _number, "y": _number, "depth_mm": _depth_or_none},
+    DepthAnswer: {"x": _number, "y": _number, "depth_mm": _optional(_integer(0, 2**32 - 1))},
 }

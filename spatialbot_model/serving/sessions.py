@@ -146,7 +146,7 @@ class Session:
         if frames is None:
             await self._fail(message.seq, failures.MISSING_FRAMES, "frames are missing")
             return
-        observation = Observation(frames, message.instruction, message.T_base_camera)
+        observation = Observation(frames, message.instruction, message.T_base_camera, message.robot)
         await self._supersede()
         await self._enqueue(_Request(message, self.last_used_s, observation))
 

@@ -105,10 +105,11 @@ def test_an_unknown_state_is_none_and_a_broken_one_is_refused() -> None:
     assert RobotState.from_vector(unknown) is None
     with pytest.raises(ConfigurationError, match=r"expected \(11,\)"):
         RobotState.from_vector(np.zeros(10, np.float32))
-    for T_base_ee, width_m in (
-        (np.eye(3), 0.08),
-        (np.full((4, 4), np.nan), 0.08),
-        (np.eye(4), float("inf")),
+    for T_base_ee, width_m, says in (
+        (np.eye(3), 0.08, "expected float64"),
+        (np.eye(4, dtype=np.float32), 0.08, "expected float64"),
+        (np.full((4, 4), np.nan), 0.08, "finite"),
+        (np.eye(4), float("inf"), "finite"),
     ):
-        with pytest.raises(ConfigurationError, match="finite"):
+        with pytest.raises(ConfigurationError, match=says):
             RobotState(T_base_ee, width_m, False)

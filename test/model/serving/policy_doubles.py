@@ -16,6 +16,7 @@ from spatialbot_model.contracts.types import (
     Observation,
     PolicyStep,
     RgbdFrame,
+    RobotState,
 )
 
 WAIT_S = 20.0
@@ -47,6 +48,11 @@ class EchoPolicy:
         checksum = zlib.crc32(self.instruction.encode())
         checksum = zlib.crc32(observation.instruction.encode(), checksum)
         checksum = zlib.crc32(np.ascontiguousarray(observation.T_base_camera).tobytes(), checksum)
+        state = observation.robot
+        if state is not None:
+            checksum = zlib.crc32(np.ascontiguousarray(state.T_base_ee).tobytes(), checksum)
+            told = f"{state.gripper_width_m!r} {state.gripper_closed!r}"
+            checksum = zlib.crc32(told.encode(), checksum)
         for frame in observation.frames:
             checksum = zlib.crc32(frame.color.tobytes(), checksum)
             checksum = zlib.crc32(frame.depth_mm.tobytes(), checksum)
@@ -102,12 +108,22 @@ def make_frame(number: int, width: int = 16, height: int = 12, seed: int = 0) ->
     )
 
 
+def make_state(frame: RgbdFrame) -> RobotState | None:
+    """A state unlike that of any other frame; every fourth frame has none."""
+    random = np.random.default_rng(frame.stamp_ns)
+    T_base_ee = T_BASE_CAMERA.copy()
+    T_base_ee[:3, 3] = random.random(3)
+    known = frame.stamp_ns // 100_000_000 % 4 > 0
+    return RobotState(T_base_ee, random.random(), random.random() < 0.5) if known else None
+
+
 def observe(frames: Sequence[RgbdFrame], instruction: str = "pick it") -> Observation:
     """The observation after these frames, oldest first."""
     history = FrameHistory()
     for frame in frames:
         history.push(frame)
-    return Observation(history.frames(), instruction, T_BASE_CAMERA)
+    seen = history.frames()
+    return Observation(seen, instruction, T_BASE_CAMERA, make_state(seen[0]))
 
 
 def expected_answer(observation: Observation, instruction: str = "pick it") -> PolicyStep:

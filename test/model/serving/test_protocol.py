@@ -17,7 +17,7 @@ from policy_doubles import T_BASE_CAMERA, expected_answer, make_frame, observe
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ProtocolError
-from spatialbot_model.contracts.types import RgbdFrame
+from spatialbot_model.contracts.types import RgbdFrame, RobotState
 from spatialbot_model.serving.arrays import DTYPES, pack_array, unpack_array
 from spatialbot_model.serving.messages import (
     PROTOCOL_VERSION,
@@ -39,11 +39,13 @@ FRAMES = (make_frame(2), make_frame(1))
 STEP = Step(
     "ab" * 16, 7, (FRAMES[0].stamp_ns, *[FRAMES[1].stamp_ns] * 3), FRAMES, "pick", T_BASE_CAMERA, 2
 )
+TOLD = replace(STEP, robot=RobotState(T_BASE_CAMERA, 0.035, True))
 MESSAGES: tuple[Message, ...] = (
     Hello(PROTOCOL_VERSION, "secret", ActionSpec(), "test"),
     Welcome("ab" * 16, "double", ActionSpec(rate_hz=5.0), "test", True),
     Start("ab" * 16, 1, "pick up the größte cup"),
     STEP,
+    TOLD,
     Reset("s", 2**62),
     Ping("s", 3),
     Done("s", 4),
@@ -58,7 +60,7 @@ def same(a: object, b: object) -> bool:
         return a.dtype == b.dtype and a.shape == b.shape and bool(np.all(a == b))
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    if type(a) is type(b) and isinstance(a, Message | RgbdFrame):
+    if type(a) is type(b) and isinstance(a, Message | RgbdFrame | RobotState):
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     return a == b
 
@@ -150,6 +152,15 @@ def _pose(value: float) -> msgpack.ExtType:
     return msgpack.ExtType(1, head + bytes(payload))
 
 
+def _told(**changes: object) -> bytes:
+    """A step whose robot's state has other values."""
+    return _changed(TOLD, robot={**unpacked(TOLD)["robot"], **changes})  # type: ignore[dict-item]
+
+
+def _without(message: Message, name: str) -> bytes:
+    return bytes(msgpack.packb({k: v for k, v in unpacked(message).items() if k != name}))
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
@@ -182,6 +193,14 @@ def _pose(value: float) -> msgpack.ExtType:
         (_changed(STEP, stamps_ns=[5] * 17, frames=[]), "1 to 16"),
         (_changed(STEP, stamps_ns=[-1], frames=[]), "no integer"),
         (_changed(STEP, frames=[1]), "expected exactly"),
+        (_changed(STEP, robot=1), "expected exactly"),
+        (_changed(STEP, robot={"gripper_closed": True}), "expected exactly"),
+        (_told(T_base_ee=_pose(float("inf"))), "not finite"),
+        (_told(T_base_ee=None), "expected f8"),
+        (_told(gripper_width_m=float("nan")), "no finite number"),
+        (_told(gripper_width_m=True), "no finite number"),
+        (_told(gripper_closed=1), "true or false"),
+        (_without(TOLD, "robot"), "expected exactly"),
         (_changed(MESSAGES[0], action_spec={"rate_hz": 10}), "action spec lacks"),
         (_changed(MESSAGES[0], action_spec=None), "expected a map"),
         (msgpack.packb([[[]] * 60] * 60), "more than 256"),
@@ -314,7 +333,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 )
 @settings(max_examples=200)
 def test_any_field_value_is_read_or_refused(value: object) -> None:
-    for name in ("session", "stamps_ns", "frames", "T_base_camera", "timeout_s"):
+    for name in ("session", "stamps_ns", "frames", "T_base_camera", "timeout_s", "robot"):
         try:
             message = decode(_changed(STEP, **{name: value}))
         except ProtocolError:
