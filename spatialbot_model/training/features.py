@@ -6,6 +6,7 @@ without read the same files. Their mean over P, which is what an older frame is 
 beside it.
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,6 +53,7 @@ class FeatureStore:
         model: whose tower encodes; it must not change afterwards.
         processor: prepares the images.
         folder: files of several towers may share it.
+        dtype: that the tower computes in.
     """
 
     def __init__(
@@ -58,14 +61,22 @@ class FeatureStore:
         model: SpatialBotForConditionalGeneration,
         processor: SpatialBotProcessor,
         folder: Path,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._model, self._processor = model, processor
+        self._config, self._processor = model.config, processor
+        self._tower: Any = copy.deepcopy(model.vision_tower).to(dtype).eval()
         digest = hashlib.sha256()
-        for name, weight in sorted(model.vision_tower.state_dict().items()):
+        for name, weight in sorted(self._tower.state_dict().items()):
             digest.update(name.encode() + weight.float().cpu().numpy().tobytes())
         digest.update(json.dumps(processor.image_settings.to_mapping()).encode())
         digest.update(str(model.config.pixel_shuffle).encode())
         self.folder = folder / "features" / digest.hexdigest()[:16]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tower is."""
+        device: torch.device = self._tower.device
+        return device
 
     def path(self, episode: EpisodeIndex) -> Path:
         """Of the full features; those of a bag that changed have another name."""
@@ -114,7 +125,7 @@ class FeatureStore:
 
     @torch.inference_mode()
     def _encoded(self, episode: EpisodeIndex) -> Iterator[NDArray[np.float16]]:
-        config, reader = self._model.config, episode.reader()
+        config, reader = self._config, episode.reader()
         try:
             for start in range(0, episode.num_frames, _FRAMES_AT_ONCE):
                 images = []
@@ -124,8 +135,8 @@ class FeatureStore:
                         PromptImage("rgb", frame.color),
                         PromptImage("depth", frame.depth_mm),
                     ]
-                pixels = self._processor.pixel_values(images).to(self._model.device)
-                features = patch_features(self._model.vision_tower, config, pixels)
+                pixels = self._processor.pixel_values(images).to(self.device)
+                features = patch_features(self._tower, config, pixels)
                 features = pixel_shuffle(features, config.pixel_shuffle)
                 pairs = features.reshape(-1, len(IMAGE_ROLES), *features.shape[1:])
                 yield pairs.to(torch.float16).cpu().numpy()
@@ -146,7 +157,7 @@ def build_features(
         RecordingError: a frame cannot be read.
     """
     missing = [episode for episode in episodes if not store.has(episode)]
-    if workers <= 1 or store._model.device.type != "cpu":
+    if workers <= 1 or store.device.type != "cpu":
         for episode in missing:
             store.build(episode)
             if on_episode is not None:

@@ -18,15 +18,15 @@ def mini_rgbd() -> Recipe:
         batch_size=64,
         micro_batch_size=64,
         learning_rate=8e-4,
-        ema=0.999,
-        gripper_weight=3.0,
+        ema=0.998,
+        precision="bfloat16",
         evaluate_every=250,
     )
 
 
 def mini_rgb() -> Recipe:
     """Its twin without depth: the same in everything else."""
-    return _derived(mini_rgbd(), name="mini-rgb", preset="mini-rgb", frame_roles=("rgb",))
+    return _derived(mini_rgbd(), name="mini-rgb", preset="mini-rgb")
 
 
 def mini_multitask() -> Recipe:
