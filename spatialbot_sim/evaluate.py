@@ -8,7 +8,7 @@ answer is a hold, as on the robot.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from spatialbot_model.contracts.action_codec import DeltaAction, Finished, parse_action_text
 from spatialbot_model.contracts.action_spec import ActionSpec
@@ -22,7 +22,7 @@ from spatialbot_model.contracts.errors import (
 )
 from spatialbot_model.contracts.smoothness import smoothness_of
 from spatialbot_model.contracts.trial import Ending, Trial, failure_class
-from spatialbot_model.contracts.types import Observation
+from spatialbot_model.contracts.types import Observation, RgbdFrame
 from spatialbot_model.policies.base import Policy
 from spatialbot_sim.collect import family_of
 from spatialbot_sim.env import EnvOptions, TabletopEnv
@@ -30,6 +30,11 @@ from spatialbot_sim.evaluate_probes import DEPTH_MODES, DepthMode, ObservationPr
 from spatialbot_sim.evaluate_watch import TrialWatch
 from spatialbot_sim.judge import COLLISION, FELL_OFF, Verdict, judge
 from spatialbot_sim.tasks import Scene, sample_scene
+from spatialbot_sim.tasks.counterfactual import counterfactual
+
+InstructionMode = Literal["normal", "counterfactual"]
+INSTRUCTION_MODES: tuple[InstructionMode, ...] = get_args(InstructionMode)
+"""The scene's own, or another one about the same table."""
 
 _SETTLE_S = 3.0
 """Time in which what was let go may come to rest, as the judge of the whole suite grants it."""
@@ -46,16 +51,18 @@ class EvaluateOptions:
         max_unanswered: steps in a row without a readable answer that end a trial.
         depth: what the policy is shown of the depth.
         num_frames: newest frames that the policy is shown; 0 = all.
+        instructions: what the policy is told, and judged by.
         env: of the environment.
 
     Raises:
-        ConfigurationError: a number that cannot be used, or an unknown depth mode.
+        ConfigurationError: a number that cannot be used, or an unknown mode.
     """
 
     max_steps: int = 200
     max_unanswered: int = 3
     depth: DepthMode = "normal"
     num_frames: int = 0
+    instructions: InstructionMode = "normal"
     env: EnvOptions = field(default_factory=EnvOptions)
 
     def __post_init__(self) -> None:
@@ -66,6 +73,8 @@ class EvaluateOptions:
             )
         if self.depth not in DEPTH_MODES:
             raise UnknownNameError("depth mode", self.depth, DEPTH_MODES)
+        if self.instructions not in INSTRUCTION_MODES:
+            raise UnknownNameError("instruction mode", self.instructions, INSTRUCTION_MODES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +88,11 @@ class TrialJob:
 class TrialFilm(Protocol):
     """Takes pictures of a trial and keeps those of failures, if it likes."""
 
-    def begin(self, job: TrialJob) -> None:
+    def begin(self) -> None:
         """A trial starts."""
         ...
 
-    def add(self, observation: Observation, text: str) -> None:
+    def add(self, frame: RgbdFrame, text: str) -> None:
         """What the policy was shown and what it answered."""
         ...
 
@@ -128,15 +137,16 @@ class Evaluator:
 
         Raises:
             UnknownNameError: no such task.
+            ConfigurationError: the scene allows no other instruction, and one is wanted.
             SpatialBotError: the policy cannot be made, or the world cannot be built.
         """
         started_s = time.perf_counter()
-        original = scene = sample_scene(job.task, job.seed)
-        changed = ""
+        original = sample_scene(job.task, job.seed)
+        scene, changed = self._told(original)
         if self._policy is None:
             self._policy = self._make_policy()
         if self._film is not None:
-            self._film.begin(job)
+            self._film.begin()
         probe = self._probe(scene)
         env, tally = self.env, _Tally()
         observation = env.reset(scene)
@@ -197,6 +207,17 @@ class Evaluator:
         if policy is not None:
             policy.close()
 
+    def _told(self, scene: Scene) -> tuple[Scene, str]:
+        """The scene with the instruction to give, and what of it was changed."""
+        if self._options.instructions == "normal":
+            return scene, ""
+        other = counterfactual(scene)
+        if other is None:
+            raise ConfigurationError(
+                f"{scene.task} seed {scene.seed} allows no other instruction; leave it out"
+            )
+        return other.scene, other.changed
+
     def _probe(self, scene: Scene) -> ObservationProbe:
         options = self._options
         other_depth_mm = None
@@ -226,7 +247,7 @@ class Evaluator:
             tally.remark = f"no answer: {error}"
         tally.policy_s += time.perf_counter() - started_s
         if self._film is not None:
-            self._film.add(observation, text or tally.remark)
+            self._film.add(observation.newest, text or tally.remark)
         return action
 
     def _over(self, verdict: Verdict, tally: _Tally) -> Ending | None:

@@ -69,7 +69,7 @@ def pictures(folder: Path) -> Iterator[Picture]:
         size = (_WIDTH_PX, _HEIGHT_PX)
         left = cv2.resize(color, size, interpolation=cv2.INTER_AREA)
         small_mm = cv2.resize(depth_mm, size, interpolation=cv2.INTER_NEAREST)
-        right = _depth_picture(np.asarray(small_mm, dtype=np.uint16))
+        right = depth_picture(np.asarray(small_mm, dtype=np.uint16))
         bar = np.full((_BAR_PX, 2 * _WIDTH_PX, 3), _PAPER, np.uint8)
         line = f"{(stamp_ns - first_ns) * 1e-9:5.1f} s   {text}"
         cv2.putText(bar, line, (10, 23), _FONT, 0.5, _INK, 1, cv2.LINE_AA)
@@ -97,7 +97,7 @@ def _frames(
                 yield stamp_ns, color, depth_mm, text
 
 
-def _depth_picture(depth_mm: NDArray[np.uint16]) -> Picture:
+def depth_picture(depth_mm: NDArray[np.uint16]) -> Picture:
     """Near is bright, no return is black."""
     share = (np.clip(depth_mm, _NEAR_MM, _FAR_MM) - _NEAR_MM) / (_FAR_MM - _NEAR_MM)
     colors = cv2.applyColorMap((255 - share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)

@@ -26,9 +26,12 @@ class Task:
 
     def sample(self, seed: int) -> Scene:
         """The scene of this task for a seed; equal arguments give equal scenes."""
+        return self.lay(self, seed, self.rng(seed))
+
+    def rng(self, seed: int) -> np.random.Generator:
+        """What all draws of a scene come from."""
         # crc32, not hash(): Python salts string hashes per process
-        rng = np.random.default_rng([zlib.crc32(self.name.encode()), seed % 2**63])
-        return self.lay(self, seed, rng)
+        return np.random.default_rng([zlib.crc32(self.name.encode()), seed % 2**63])
 
 
 def split_of(seed: int) -> Split:

@@ -17,7 +17,9 @@ NOVELTIES = {
 DEFAULT_FAMILIES = "basic,positional,size,illusion"
 
 
-def held_out_scenes(families: str, num: int, seed: int, novelty: str = "all") -> "list[TrialJob]":
+def held_out_scenes(
+    families: str, num: int, seed: int, novelty: str = "all", with_other_instruction: bool = False
+) -> "list[TrialJob]":
     """The first scenes of each family from a test seed on, the families one after the other.
 
     Args:
@@ -25,13 +27,15 @@ def held_out_scenes(families: str, num: int, seed: int, novelty: str = "all") ->
         num: scenes per family.
         seed: how far into the test seeds; 0 = from the first.
         novelty: keep only seeds whose scenes are new in this respect.
+        with_other_instruction: keep only scenes that allow a counterfactual instruction.
 
     Raises:
         UnknownNameError: no such family or novelty.
         ConfigurationError: no family.
     """
     from spatialbot_sim.evaluate import TrialJob
-    from spatialbot_sim.tasks import TASKS, novelty_of
+    from spatialbot_sim.tasks import TASKS, novelty_of, sample_scene
+    from spatialbot_sim.tasks.counterfactual import counterfactual
     from spatialbot_sim.tasks.grammar import load_grammar
     from spatialbot_sim.tasks.spatialqa_e import MIXTURE
 
@@ -49,7 +53,10 @@ def held_out_scenes(families: str, num: int, seed: int, novelty: str = "all") ->
         at = load_grammar().first_test_seed + seed
         found = 0
         while found < num:
-            if NOVELTIES[novelty] in (None, novelty_of(at)):
+            wanted = NOVELTIES[novelty] in (None, novelty_of(at))
+            if wanted and with_other_instruction:
+                wanted = counterfactual(sample_scene(task, at)) is not None
+            if wanted:
                 jobs.append(TrialJob(task, at))
                 found += 1
             at += 1

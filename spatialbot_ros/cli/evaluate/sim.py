@@ -43,6 +43,12 @@ def evaluate_sim(
     history: Annotated[
         int, typer.Option(min=0, help="Frames the policy sees; 0 = all, others are repeated.")
     ] = 0,
+    instruction_mode: Annotated[
+        str, typer.Option(help="normal, or counterfactual: another one about the same table.")
+    ] = "normal",
+    films: Annotated[
+        int, typer.Option(min=0, help="Failures per family to show in failures.png and .mp4.")
+    ] = 4,
     timeout_s: Annotated[
         float, typer.Option(min=0.1, help="Wall seconds after which an answer is given up.")
     ] = 60.0,
@@ -57,6 +63,7 @@ def evaluate_sim(
     from spatialbot_model.policies.base import PolicyConfig
     from spatialbot_ros.cli.evaluate.output import progress_bar, show_report, write_reports
     from spatialbot_ros.configuration import load_action_spec, load_cell
+    from spatialbot_ros.episodes.failure_film import FailureFilmFactory, write_failures
     from spatialbot_sim.evaluate import EvaluateOptions
     from spatialbot_sim.evaluate_pool import EvaluatorRecipe, run_trials
 
@@ -69,9 +76,11 @@ def evaluate_sim(
         max_steps=max_steps,
         depth=depth,  # type: ignore[arg-type]  # checked by the options
         num_frames=history,
+        instructions=instruction_mode,  # type: ignore[arg-type]  # so is this
     )
     _find_out_early(policy, config)
-    jobs = held_out_scenes(families, episodes, seed, novelty)
+    other = instruction_mode == "counterfactual"
+    jobs = held_out_scenes(families, episodes, seed, novelty, other)
     conditions: dict[str, Any] = {
         "environment": "fast",
         "policy": policy,
@@ -84,7 +93,9 @@ def evaluate_sim(
     wanted = {(job.task, job.seed) for job in jobs}
     done = {trial.scene for trial in results.trials}
     missing = [job for job in jobs if (job.task, job.seed) not in done]
-    recipe = EvaluatorRecipe(config.cell, spec, options, policy, config)
+    pictures = results.folder / "failures"
+    film = FailureFilmFactory(pictures.resolve(), films) if films else None
+    recipe = EvaluatorRecipe(config.cell, spec, options, policy, config, film)
     begun_s = time.monotonic()
     with progress_bar(console) as bar:
         shown = bar.add_task("trials", total=len(jobs), completed=len(jobs) - len(missing))
@@ -95,6 +106,8 @@ def evaluate_sim(
             bar.advance(shown)
             bar.update(shown, description=f"{successes} successes")
     wall_s = time.monotonic() - begun_s
+    names = (results.folder / "failures.png", results.folder / "failures.mp4")
+    shown_failures = write_failures(pictures, *names) if missing and films else 0
     results.trials = [trial for trial in results.trials if trial.scene in wanted]
     report = write_reports(
         results,
@@ -104,6 +117,7 @@ def evaluate_sim(
             "seed": seed,
             "workers": workers,
             "new_trials": len(missing),
+            "failures_shown": shown_failures,
             "wall_time_s": round(wall_s, 1),
         },
     )
