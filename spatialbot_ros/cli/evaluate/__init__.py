@@ -2,7 +2,8 @@
 
 import typer
 
-from spatialbot_ros.cli.evaluate import sim
+from spatialbot_ros.cli.evaluate import compare, sim
 
 app = typer.Typer(no_args_is_help=True, help="Judge policies in closed loop and compare them.")
 app.command("sim", epilog=sim.EPILOG)(sim.evaluate_sim)
+app.command("compare", epilog=compare.EPILOG)(compare.evaluate_compare)
