@@ -1,5 +1,6 @@
 """A test double of a recorder: writes any control steps as a bag, in any form of images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from spatialbot_model.contracts.episode_images import (
 from spatialbot_model.contracts.episode_sidecar import write_sidecar
 
 MSGS = "spatialbot_msgs/msg"
-ROBOT_TOPICS = (contract.JOINTS_TOPIC, contract.EE_POSE_TOPIC, contract.GRIPPER_TOPIC)
+STATE_TOPICS = (contract.EE_POSE_TOPIC, contract.GRIPPER_TOPIC)
+ROBOT_TOPICS = (contract.JOINTS_TOPIC, *STATE_TOPICS)
 CONVERTED = (contract.COLOR_TOPIC, contract.DEPTH_TOPIC)
 
 
@@ -42,6 +44,17 @@ class Step:
         return format_action_text(DeltaAction(self.bins, synthetic.SPEC))
 
 
+@dataclass(frozen=True)
+class State:
+    """What the executor publishes in one control cycle; hand pointing down."""
+
+    stamp_ns: int
+    x_m: float = 0.5
+    width_m: float = 0.08
+    closed: bool = False
+    quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+
+
 def write_bag(
     folder: Path,
     steps: list[Step] | int = 6,
@@ -50,6 +63,7 @@ def write_bag(
     images: str = "raw",
     zstd: bool = False,
     storage: StoragePlugin = StoragePlugin.MCAP,
+    states: Sequence[State] | None = None,
     leave_out: tuple[str, ...] = (),
     log_delay_ns: int = 0,
     spec_id: str = synthetic.SPEC.id,
@@ -59,6 +73,7 @@ def write_bag(
 
     Args:
         steps: or their number, one a frame.
+        states: in the order in which they are to be written; None = one with each frame.
         images: raw, or compressed as image_transport does.
         log_delay_ns: log time behind the stamps, as of another recorder than ours.
         metadata: fields to replace.
@@ -69,12 +84,19 @@ def write_bag(
     for number in range(num_frames):
         step = synthetic.messages_of(number)
         for topic in (*ROBOT_TOPICS, contract.COLOR_INFO_TOPIC, *CONVERTED):
+            if states is not None and topic in STATE_TOPICS:
+                continue
             stored = (topic, contract.EPISODE_TOPICS[topic].ros_type, step[topic])
             if images == "compressed" and topic in CONVERTED:
                 stored = compressed(topic, number)
             messages.append((*stored, synthetic.stamp_of(number)))
     for sequence, step in enumerate(steps, 1):
         messages += step_messages(sequence, step, spec_id)
+    written_ns = synthetic.FIRST_NS
+    for state in states or ():
+        # not all recorders keep the order of the stamps
+        written_ns += 1
+        messages += state_messages(state, written_ns)
     folder.parent.mkdir(parents=True, exist_ok=True)
     writer = Writer(folder, version=9, storage_plugin=storage)
     if zstd:
@@ -134,6 +156,26 @@ def step_messages(sequence: int, step: Step, spec_id: str) -> list[tuple[str, st
         )
         found.append((contract.SAFETY_EVENT_TOPIC, f"{MSGS}/SafetyEvent", event, stamp_ns))
     return found
+
+
+def state_messages(state: State, log_ns: int) -> list[tuple[str, str, Any, int]]:
+    """PoseStamped and GripperState."""
+    header = synthetic.header(state.stamp_ns)
+    point = synthetic.build("geometry_msgs/msg/Point", x=state.x_m, y=-0.1, z=0.2)
+    turn = dict(zip("xyzw", state.quaternion, strict=True))
+    orientation = synthetic.build("geometry_msgs/msg/Quaternion", **turn)
+    pose = synthetic.build(
+        "geometry_msgs/msg/PoseStamped",
+        header=header,
+        pose=synthetic.build("geometry_msgs/msg/Pose", position=point, orientation=orientation),
+    )
+    gripper = synthetic.build(
+        f"{MSGS}/GripperState", header=header, width=state.width_m, closed_command=state.closed
+    )
+    return [
+        (contract.EE_POSE_TOPIC, "geometry_msgs/msg/PoseStamped", pose, log_ns),
+        (contract.GRIPPER_TOPIC, f"{MSGS}/GripperState", gripper, log_ns),
+    ]
 
 
 def compressed(topic: str, number: int) -> tuple[str, str, Any]:
