@@ -110,7 +110,7 @@ CONFINED = {
     "websockets": ("spatialbot_model.serving",),
     "msgpack": ("spatialbot_model.serving.protocol",),
     "asyncssh": ("spatialbot_model.serving.ssh",),
-    "safetensors": ("spatialbot_model.modeling",),
+    "safetensors": ("spatialbot_model.modeling", "spatialbot_model.training.state_files"),
     "av": ("spatialbot_model.data.video",),
     "google_crc32c": ("spatialbot_model.data.rlds_tfrecord",),
     "google": ("spatialbot_model.data.rlds_example",),

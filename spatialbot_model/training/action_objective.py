@@ -127,8 +127,9 @@ class ActionObjective:
     ) -> tuple[Tensor, ...]:
         """(B, T, D) of all layers, embeddings first, the last one normalised."""
         dtype = model.projector.linear_1.weight.dtype
-        newest = _joined(batch["newest"], model.config.join_depth).to(dtype)
-        older = _joined(batch["older"].flatten(0, 1)[:, :, None], model.config.join_depth).to(dtype)
+        newest = _joined(batch["newest"].to(dtype), model.config.join_depth)
+        older = batch["older"].to(dtype).flatten(0, 1)[:, :, None]
+        older = _joined(older, model.config.join_depth)
         rows, history = len(newest), batch["older"].shape[1]
         tokens = [model.projector.project(newest)]
         aged = model.projector.project(older)

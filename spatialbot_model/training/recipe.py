@@ -3,15 +3,24 @@
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
-from spatialbot_model.contracts.history import HISTORY_LENGTH
-from spatialbot_model.contracts.types import IMAGE_ROLES, ImageRole
+from spatialbot_model.training.action_data import ActionDataOptions
+from spatialbot_model.training.action_objective import ActionObjectiveOptions
 
 Precision = Literal["float32", "bfloat16"]
+ExportPrecision = Literal["float32", "bfloat16", "float16"]
 Trained = Literal["all", "projector", "lora", "all-but-vision"]
+
+CHANGED_AT_WILL = frozenset(
+    {
+        *("log_every", "evaluate_every", "evaluate_batches", "save_every", "save_minutes", "keep"),
+        *("export_every", "export_precision", "prefetch", "loader_threads"),
+    }
+)
+"""Hyper-parameters that do not change what is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +48,8 @@ class Recipe:
         export_precision: of the weights in checkpoints for use.
         seed: of new weights, draws and augmentations.
         validation_share: of the scenes, which are not learned from.
-        history: frames of a sample.
-        frame_roles: images of a frame.
-        gripper_weight: how often steps at which the gripper is to change are drawn, relative to
-            others.
+        data: how control steps are drawn and disturbed, ``data.gripper_weight`` and so on.
+        objective: weights of the parts of the actions' loss, ``objective.sigma_bins`` and so on.
         lora_rank, lora_alpha, lora_dropout: of the low-rank updates.
         log_every: steps between lines of the log.
         evaluate_every: steps between evaluations; 0 = at the end only.
@@ -73,12 +80,11 @@ class Recipe:
     clip_norm: float = 1.0
     ema: float = 0.0
     precision: Precision = "float32"
-    export_precision: Precision = "float32"
+    export_precision: ExportPrecision = "float32"
     seed: int = 0
     validation_share: float = 0.05
-    history: int = HISTORY_LENGTH
-    frame_roles: tuple[ImageRole, ...] = IMAGE_ROLES
-    gripper_weight: float = 1.0
+    data: ActionDataOptions = field(default_factory=ActionDataOptions)
+    objective: ActionObjectiveOptions = field(default_factory=ActionObjectiveOptions)
     lora_rank: int = 0
     lora_alpha: float = 0.0
     lora_dropout: float = 0.0
@@ -94,20 +100,20 @@ class Recipe:
 
     def __post_init__(self) -> None:
         positive = ("steps", "batch_size", "micro_batch_size", "learning_rate", "keep", "prefetch")
-        for name in (*positive, "log_every", "evaluate_batches", "loader_threads", "history"):
+        for name in (*positive, "log_every", "evaluate_batches", "loader_threads"):
             self._check(name, getattr(self, name) > 0, "above 0")
         for name in ("evaluate_every", "save_every", "save_minutes", "export_every", "lora_rank"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         for name in ("ema", "warmup", "validation_share", "lora_dropout"):
             self._check(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
-        for name in ("weight_decay", "clip_norm", "gripper_weight", "epsilon"):
+        for name in ("weight_decay", "clip_norm", "epsilon"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         for name in ("beta1", "beta2"):
             self._check(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         self._check("final_learning_rate", 0 <= self.final_learning_rate <= 1, "0 .. 1")
         for name, kind in (
             ("precision", Precision),
-            ("export_precision", Precision),
+            ("export_precision", ExportPrecision),
             ("trained", Trained),
         ):
             if getattr(self, name) not in get_args(kind):
@@ -131,12 +137,19 @@ class Recipe:
             UnknownNameError: there is no such hyper-parameter; lists those that are.
             ConfigurationError: not of its type, or a value that cannot be used.
         """
-        hints = get_type_hints(Recipe)
-        values: dict[str, Any] = {}
+        changed: dict[str, Any] = {}
+        nested: dict[str, dict[str, str]] = {}
         for name, text in settings.items():
-            if name not in hints or name in ("name", "task"):
-                raise UnknownNameError("hyper-parameter", name, set(hints) - {"name", "task"})
-            values[name] = _parsed(name, text, hints[name])
+            outer, dot, inner = name.partition(".")
+            if dot and outer in _NESTED:
+                nested.setdefault(outer, {})[inner] = text
+            else:
+                changed[name] = text
+        values = _parsed_values(Recipe, changed, "", ("name", "task", *_NESTED))
+        for outer, texts in nested.items():
+            options: Any = getattr(self, outer)
+            parsed = _parsed_values(type(options), texts, f"{outer}.", ())
+            values[outer] = replace(options, **parsed)
         return replace(self, **values)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -151,13 +164,30 @@ class Recipe:
         Raises:
             ConfigurationError: unknown or missing names, or values that cannot be used.
         """
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         try:
             chosen = dict(values)
-            chosen["frame_roles"] = tuple(chosen.get("frame_roles", IMAGE_ROLES))
+            for name, kind in _NESTED.items():
+                chosen[name] = kind(**chosen.get(name, {}))
             return cls(**chosen)
         except TypeError as error:
             raise ConfigurationError(f"not a recipe ({error}); it has {sorted(known)}") from error
+
+
+_NESTED: Mapping[str, Any] = {"data": ActionDataOptions, "objective": ActionObjectiveOptions}
+
+
+def _parsed_values(
+    kind: type, texts: Mapping[str, str], prefix: str, fixed: tuple[str, ...]
+) -> dict[str, Any]:
+    hints = {n: hint for n, hint in get_type_hints(kind).items() if n not in fixed}
+    for name in texts:
+        if name not in hints:
+            valid = [prefix + known for known in hints]
+            if not prefix:
+                valid += [f"{outer}.{n}" for outer, k in _NESTED.items() for n in get_type_hints(k)]
+            raise UnknownNameError("hyper-parameter", prefix + name, valid)
+    return {name: _parsed(prefix + name, text, hints[name]) for name, text in texts.items()}
 
 
 def _parsed(name: str, text: str, hint: Any) -> Any:
@@ -167,13 +197,9 @@ def _parsed(name: str, text: str, hint: Any) -> Any:
             return None
         hint = next(kind for kind in get_args(hint) if kind is not type(None))
         origin = get_origin(hint)
-    if origin is tuple:
-        return tuple(part for part in text.replace("+", ",").split(",") if part)
     if origin is Literal:
         return text
     try:
-        if hint is bool:
-            return {"true": True, "false": False}[text.lower()]
         return hint(text)
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise ConfigurationError(f"{name}={text} is no {hint.__name__}") from error

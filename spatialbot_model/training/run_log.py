@@ -64,6 +64,4 @@ def _tensorboard(folder: Path, first_step: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(  # type: ignore[no-untyped-call]
-        str(folder), purge_step=first_step + 1 if first_step else None
-    )
+    return SummaryWriter(str(folder), purge_step=first_step + 1 if first_step else None)

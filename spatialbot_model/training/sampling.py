@@ -36,7 +36,8 @@ class WeightedDraws:
         generator = np.random.default_rng([self._seed, _DRAWS, step, rank])
         at = generator.random(count) * self._ends[-1]
         # rounding may reach the very end, where there is no sample
-        return np.minimum(np.searchsorted(self._ends, at, side="right"), self._last)
+        found: NDArray[np.int64] = np.searchsorted(self._ends, at, side="right")
+        return np.minimum(found, self._last).astype(np.int64)
 
 
 def batch_seed(seed: int, step: int, rank: int = 0, micro: int = 0) -> int:

@@ -26,7 +26,7 @@ def validation_batches(
     order = order[: recipe.evaluate_batches * size]
     chunks = [order[at : at + size].tolist() for at in range(0, len(order), size)]
     rounds = -(-len(chunks) // num_processes)
-    batches = []
+    batches: list[tuple[Callable[[], Batch], float]] = []
     for number in range(rank, rounds * num_processes, num_processes):
         # processes exchange something in every forward pass; one without work repeats the first
         chunk = chunks[number % len(chunks)]

@@ -14,6 +14,7 @@ from spatialbot_ros.cli import (
     serve,
     serve_files,
     teleop,
+    train,
     up,
 )
 from spatialbot_ros.cli.console import make_console
@@ -31,6 +32,7 @@ app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.command("serve-files", epilog=serve_files.EPILOG)(serve_files.serve_files)
 app.command(epilog=teleop.EPILOG)(teleop.teleop)
+app.command(epilog=train.EPILOG)(train.train)
 app.command(epilog=bench.EPILOG)(bench.bench)
 app.add_typer(model.app, name="model")
 app.add_typer(episodes.app, name="episodes")

@@ -1,0 +1,132 @@
+"""The task of the mini recipes: actions, from cached features of a frozen vision tower."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from numpy.typing import NDArray
+
+from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.data.cache import CacheOptions
+from spatialbot_model.data.episode_index import EpisodeIndex
+from spatialbot_model.data.samples import EpisodeDataset
+from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
+from spatialbot_model.processing.processor import SpatialBotProcessor
+from spatialbot_model.training.action_data import ActionData
+from spatialbot_model.training.action_objective import ActionObjective
+from spatialbot_model.training.contracts import Batch, TrainingData, TrainingTask
+from spatialbot_model.training.features import FeatureStore, build_features
+from spatialbot_model.training.saving import model_saver
+from spatialbot_model.training.sources import open_episodes
+from spatialbot_model.training.tasks import TaskRequest
+from spatialbot_model.training.trained_weights import choose_trained_weights
+
+_REPORT_EVERY = 50
+
+
+class ReweightedData:
+    """Data whose sampling weights are multiplied, by the weights of their sources.
+
+    Args:
+        data: the samples.
+        factors: (n,) of each sample.
+    """
+
+    def __init__(self, data: TrainingData, factors: NDArray[np.float64]) -> None:
+        self._data = data
+        self._factors = factors
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def weights(self) -> NDArray[np.float64]:
+        """(n,) weights of the data times those of the sources."""
+        return self._data.weights() * self._factors
+
+    def batch(self, indices: Sequence[int], seed: int) -> Batch:
+        """As the data give it."""
+        return self._data.batch(indices, seed)
+
+
+def make_action_task(request: TaskRequest) -> TrainingTask:
+    """Episodes -> cached features -> a task.
+
+    Raises:
+        ConfigurationError: the recipe trains the vision tower, whose features are cached.
+        RecordingError: no usable episode.
+        ActionSpecMismatchError: the checkpoint's bins mean something else than the data's.
+    """
+    recipe = request.recipe
+    if recipe.trained == "all":
+        raise ConfigurationError(
+            'the task "actions" reads cached features of the vision tower, which therefore cannot'
+            " be trained; set trained=all-but-vision"
+        )
+    if request.cache is None:
+        raise ConfigurationError('the task "actions" needs a folder for features; give --cache')
+    split = open_episodes(
+        request.sources,
+        validation_share=recipe.validation_share,
+        history=recipe.data.history,
+        cache=CacheOptions(request.cache),
+    )
+    for note in split.notes:
+        request.report(note)
+    spec = split.train.action_spec
+    model, processor = request.load_start(spec)
+    parts = [part for part in (split.train, split.validation) if part is not None]
+    store = _build_features(request, model, processor, parts)
+    choose_trained_weights(model, recipe)
+    train = ActionData(split.train, processor, store, recipe.data)
+    validation = None
+    if split.validation is not None:
+        exact = replace(recipe.data, position_noise_m=0.0, width_noise_m=0.0, feature_noise=0.0)
+        validation = ActionData(split.validation, processor, store, exact)
+    return TrainingTask(
+        model=model,
+        objective=ActionObjective(recipe.objective),
+        train=ReweightedData(train, split.sample_weights),
+        validation=validation,
+        save=model_saver(processor, recipe, spec),
+        data_digest=split.digest,
+        action_spec=spec.to_mapping(),
+        may_skip_weights=True,
+        notes=split.notes,
+    )
+
+
+def _build_features(
+    request: TaskRequest,
+    model: SpatialBotForConditionalGeneration,
+    processor: SpatialBotProcessor,
+    parts: Sequence[EpisodeDataset],
+) -> FeatureStore:
+    """Features of all episodes; with several processes the first one makes them."""
+    assert request.cache is not None
+    episodes = [episode for part in parts for episode in part.episodes]
+    with PartialState().main_process_first():
+        if torch.cuda.is_available():
+            model.to("cuda")
+        dtype = torch.bfloat16 if request.recipe.precision == "bfloat16" else torch.float32
+        store = FeatureStore(model, processor, request.cache, dtype)
+        missing = sum(not store.has(episode) for episode in episodes)
+        if missing:
+            request.report(f"features of {missing} episodes are made, in {store.folder}")
+        done = 0
+
+        def count(episode: EpisodeIndex) -> None:
+            nonlocal done
+            done += 1
+            if done % _REPORT_EVERY == 0:
+                request.report(f"features: {done} of {missing} episodes")
+
+        build_features(store, episodes, workers=_num_cores(), on_episode=count)
+        model.to("cpu")
+    return store
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
