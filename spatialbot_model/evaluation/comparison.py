@@ -108,7 +108,7 @@ def paired_interval(
     a = success_rate(both + only_a, n, confidence)
     b = success_rate(both + only_b, n, confidence)
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
-    covariance = both * neither - only_a * only_b
+    covariance = float(both * neither - only_a * only_b)
     if covariance > 0:
         covariance = max(covariance - n / 2, 0.0)
     phi = covariance / math.sqrt(margins) if margins else 0.0

@@ -40,7 +40,7 @@ def group_figures(trials: Sequence[Trial]) -> dict[str, Any]:
     over those in which something was lifted and put down. The placement error is that of
     successes.
     """
-    failures = Counter(trial.failure for trial in trials if trial.failure)
+    failures: Counter[str] = Counter(trial.failure for trial in trials if trial.failure)
     successes = [trial for trial in trials if trial.success]
     figures: dict[str, Any] = {
         "n": len(trials),
