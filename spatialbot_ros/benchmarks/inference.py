@@ -19,7 +19,8 @@ from rich.progress import track
 
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.history import HISTORY_LENGTH, FrameHistory
-from spatialbot_model.contracts.types import Observation
+from spatialbot_model.contracts.transforms import compose
+from spatialbot_model.contracts.types import Observation, RobotState
 from spatialbot_model.inference.threads import wait_passively
 from spatialbot_ros.benchmarks.result import BenchmarkResult, describe_machine
 from spatialbot_ros.benchmarks.synthetic_frames import synthetic_frames
@@ -137,11 +138,14 @@ def _load(folder: Path, device: str, dtype: str) -> "Engine":
 
 def _observations(num: int, num_frames: int, seed: int) -> Iterator[Observation]:
     """A camera at 10 Hz: each observation has one frame that the one before has not."""
+    rng = np.random.default_rng(seed)
     history = FrameHistory(num_frames)
     for index, frame in enumerate(synthetic_frames(num + num_frames - 1, seed)):
         history.push(frame)
         if index >= num_frames - 1:
-            yield Observation(history.frames(), _INSTRUCTION, np.eye(4))
+            T_base_ee = compose(np.diag([1.0, -1.0, -1.0]), rng.uniform(0.2, 0.6, 3))
+            robot = RobotState(T_base_ee, rng.uniform(0.0, 0.08), bool(rng.integers(2)))
+            yield Observation(history.frames(), _INSTRUCTION, np.eye(4), robot)
 
 
 def _compare(engine: "Engine", num: int, num_frames: int) -> tuple[int, int]:
