@@ -16,11 +16,11 @@ from spatialbot_model.modeling.checkpoint import check_action_spec, load_model
 from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 from spatialbot_model.processing.processor import SpatialBotProcessor
 from spatialbot_model.training.cards import card_writer
-from spatialbot_model.training.loop import Progress, Trainer, TrainingResult
+from spatialbot_model.training.loop import STATES_NAME, Progress, Trainer, TrainingResult
 from spatialbot_model.training.recipe import CHANGED_AT_WILL, Recipe
 from spatialbot_model.training.signals import stop_on_signals
 from spatialbot_model.training.sources import DataSource
-from spatialbot_model.training.state_files import write_json
+from spatialbot_model.training.state_files import StateFolder, write_json
 from spatialbot_model.training.tasks import TaskRequest, make_task
 
 START_NAME = "start"
@@ -64,25 +64,25 @@ def run_training(
     Raises:
         SpatialBotError: the data, the checkpoint or a setting cannot be used.
     """
-    tell = report or (lambda line: None)
+    start = _begin(request)
+    task = make_task(
+        TaskRequest(
+            recipe=request.recipe,
+            sources=tuple(DataSource.parse(text) for text in request.data),
+            cache=request.cache,
+            load_start=lambda spec: _load_start(request, start, spec),
+            report=report or (lambda line: None),
+        )
+    )
+    write_card = card_writer(
+        request.recipe,
+        data_digest=task.data_digest,
+        data=request.data,
+        notes=task.notes,
+        start=str(request.start or f"new {request.recipe.preset}"),
+    )
+    # before this nothing is lost by an interruption
     with stop_on_signals() as stop:
-        start = _begin(request)
-        task = make_task(
-            TaskRequest(
-                recipe=request.recipe,
-                sources=tuple(DataSource.parse(text) for text in request.data),
-                cache=request.cache,
-                load_start=lambda spec: _load_start(request, start, spec),
-                report=tell,
-            )
-        )
-        write_card = card_writer(
-            request.recipe,
-            data_digest=task.data_digest,
-            data=request.data,
-            notes=task.notes,
-            start=str(request.start or f"new {request.recipe.preset}"),
-        )
         trainer = Trainer(
             request.recipe,
             task,
@@ -126,11 +126,13 @@ def _begin(request: TrainingRequest) -> Path:
     """Write down what is trained; returns the folder of the checkpoint to start from."""
     start = request.start or request.folder / START_NAME
     if PartialState().is_main_process and not request.resume:
-        if (request.folder / RUN_NAME).exists():
+        if StateFolder(request.folder / STATES_NAME).steps():
             raise ConfigurationError(
                 f"{request.folder} holds a training already; add --resume, or choose another folder"
             )
         try:
+            # of a training that was interrupted before its first state, maybe with another seed
+            shutil.rmtree(request.folder / START_NAME, ignore_errors=True)
             request.folder.mkdir(parents=True, exist_ok=True)
             write_json(
                 request.folder / RUN_NAME,

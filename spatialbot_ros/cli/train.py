@@ -86,11 +86,12 @@ def train(
         raise ConfigurationError(
             "say where the episodes lie and where to write: --data DIR --out DIR"
         )
-    result = _run(chosen, data, out, start, tokenizer, resume, cache, console)
-    if as_json:
+    result, is_main = _run(chosen, data, out, start, tokenizer, resume, cache, console)
+    if as_json and is_main:
         typer.echo(json.dumps(result))
     if result["signal"]:
-        console.print(f"stopped after {result['step']} steps; go on with --resume")
+        if is_main:
+            console.print(f"stopped after {result['step']} steps; go on with --resume")
         raise typer.Exit(128 + int(result["signal"]))
 
 
@@ -113,8 +114,9 @@ def _run(
     resume: bool,
     cache: Path | None,
     console: Console,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], bool]:
     from spatialbot_model.training.run import TrainingRequest, run_training
+    from spatialbot_ros.cli.training_curves import draw_curves
     from spatialbot_ros.cli.training_progress import TrainingProgress
     from spatialbot_ros.cli.training_start import make_start
 
@@ -134,13 +136,18 @@ def _run(
             observer=progress.show,
             report=progress.note,
         )
-    if result.checkpoint is not None:
+    curves = draw_curves(out) if progress.is_main else None
+    if curves is not None:
+        console.print(f"curves: {curves}")
+    if result.checkpoint is not None and progress.is_main:
         console.print(f"checkpoint: {result.checkpoint}")
-    return {
+    values = {
         "step": result.step,
         "finished": result.finished,
         "signal": result.signal_number,
+        "curves": None if curves is None else str(curves),
         "checkpoint": None if result.checkpoint is None else str(result.checkpoint),
         "scores": result.scores,
         "training_seconds": round(result.seconds, 1),
     }
+    return values, progress.is_main

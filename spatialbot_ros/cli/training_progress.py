@@ -23,14 +23,14 @@ class TrainingProgress:
     def __init__(self, console: Console, steps: int) -> None:
         self._console = console
         # set by `accelerate launch`
-        self._is_main = os.environ.get("RANK", "0") == "0"
+        self.is_main = os.environ.get("RANK", "0") == "0"
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console,
-            disable=not (self._is_main and console.is_terminal),
+            disable=not (self.is_main and console.is_terminal),
         )
         self._task = self._bar.add_task("training", total=steps)
 
@@ -48,7 +48,7 @@ class TrainingProgress:
 
     def note(self, line: str) -> None:
         """Print a line for the reader."""
-        if self._is_main:
+        if self.is_main:
             self._bar.console.print(line, markup=False)
 
     def show(self, progress: "TrainingStep") -> None:
