@@ -103,7 +103,7 @@ class Trainer:
         self._recipe = recipe
         self._task = task
         self._folder = folder
-        self._stop = stop or StopRequest()
+        self._stop = StopRequest() if stop is None else stop
         self._observer = observer
         self._write_card = write_card
         spec = task.action_spec

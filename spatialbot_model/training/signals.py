@@ -16,9 +16,6 @@ class StopRequest:
 
     signal_number: int = 0
 
-    def __bool__(self) -> bool:
-        return bool(self.signal_number)
-
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
