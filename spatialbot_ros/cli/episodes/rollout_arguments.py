@@ -1,6 +1,5 @@
 """From the arguments of a collection to the policy that drives it."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,26 +57,19 @@ class RolloutArguments:
         return RolloutOptions(self.policy, config, self.round_number, takeover)
 
     def provenance(self) -> dict[str, str | int | float]:
-        """What to write into the episodes: the weights by content, for the folder may change."""
+        """What to write into the episodes: the weights by content, for the folder may change.
+
+        Raises:
+            CheckpointError: a folder that holds no checkpoint.
+        """
+        from spatialbot_model.evaluation.trials_file import checkpoint_hash
+
+        folder = Path(self.checkpoint).expanduser()
+        known = bool(self.checkpoint) and folder.is_dir()
         return {
             "policy": self.policy,
-            "checkpoint": Path(self.checkpoint).name if self.checkpoint else self.url,
-            "checkpoint_sha256": _digest(self.checkpoint),
+            "checkpoint": self.checkpoint or self.url,
+            "checkpoint_hash": checkpoint_hash(folder) if known else "",
             "round": self.round_number,
             "policy_share": self.policy_share,
         }
-
-
-def _digest(checkpoint: str) -> str:
-    """Of the names and contents of a checkpoint's files, "" when it is no folder."""
-    folder = Path(checkpoint).expanduser()
-    if not checkpoint or not folder.is_dir():
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        # weights, and what says how they are used; cards and curves may be edited
-        if path.suffix in (".safetensors", ".json"):
-            digest.update(path.name.encode() + b"\0")
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

@@ -109,7 +109,7 @@ def test_weights_need_a_policy(tmp_path: Path) -> None:
 
 def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
     def digest() -> object:
-        return RolloutArguments("local", str(tmp_path)).provenance()["checkpoint_sha256"]
+        return RolloutArguments("local", str(tmp_path)).provenance()["checkpoint_hash"]
 
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     before = digest()
