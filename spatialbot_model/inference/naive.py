@@ -132,4 +132,7 @@ def _prompt_inputs(
     )
     inputs = processor(images, conversation).to(model.device)
     inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+    if processor.robot_state and observation.robot is not None:
+        state = torch.from_numpy(observation.robot.vector())[None]
+        inputs["robot_state"] = state.to(model.device)
     return inputs

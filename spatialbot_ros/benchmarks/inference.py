@@ -47,7 +47,7 @@ def run(
     num_compared: int = 200,
     num_frames: int = HISTORY_LENGTH,
     parallel: int = 0,
-    seed: int = 0,
+    seed: int = 5,
 ) -> BenchmarkResult:
     """Measure.
 
@@ -58,6 +58,7 @@ def run(
         num_steps, num_naive_steps: timed steps of the engine and of the plain way.
         num_compared: random observations on which both must give the same tokens.
         num_frames: frames of an observation.
+        seed: of weights and frames; with most others fresh weights say that they have finished.
         parallel: 1 = measure the decoding of all seven action tokens in one pass.
     """
     if num_naive_steps < 1 or num_steps < 1:
