@@ -81,9 +81,9 @@ def rate_figures(outcomes: Iterable[bool | None]) -> dict[str, float] | None:
     return {
         "successes": rate.successes,
         "n": rate.n,
-        "rate": round(rate.rate, 4),
-        "low": round(rate.low, 4),
-        "high": round(rate.high, 4),
+        "rate": round(rate.rate, 6),
+        "low": round(rate.low, 6),
+        "high": round(rate.high, 6),
     }
 
 
