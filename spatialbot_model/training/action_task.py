@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,10 +109,12 @@ def _build_features(
     assert request.cache is not None
     episodes = [episode for part in parts for episode in part.episodes]
     with PartialState().main_process_first():
-        if torch.cuda.is_available():
-            model.to("cuda")
         dtype = torch.bfloat16 if request.recipe.precision == "bfloat16" else torch.float32
+        # the store copies the tower, where it is
+        tower: Any = model.vision_tower
+        tower.to("cuda" if torch.cuda.is_available() else "cpu")
         store = FeatureStore(model, processor, request.cache, dtype)
+        tower.to("cpu")
         missing = sum(not store.has(episode) for episode in episodes)
         if missing:
             request.report(f"features of {missing} episodes are made, in {store.folder}")
@@ -124,7 +127,6 @@ def _build_features(
                 request.report(f"features: {done} of {missing} episodes")
 
         build_features(store, episodes, workers=_num_cores(), on_episode=count)
-        model.to("cpu")
     return store
 
 

@@ -29,7 +29,7 @@ def model_saver(
         assert isinstance(model, SpatialBotForConditionalGeneration)
         whole = without_low_rank_updates(model)
         if dtype != torch.float32:
-            whole = copy.deepcopy(whole).to(dtype)
+            whole = copy.deepcopy(whole).to(dtype)  # type: ignore[arg-type]  # library
         if spec is not None:
             whole.config.action_spec = spec.to_mapping()
         save_model(whole, folder)

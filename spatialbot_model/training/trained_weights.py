@@ -1,5 +1,7 @@
 """Which weights a recipe trains."""
 
+import torch
+
 from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 from spatialbot_model.training.low_rank import add_low_rank_updates
 from spatialbot_model.training.recipe import Recipe
@@ -13,7 +15,7 @@ def choose_trained_weights(model: SpatialBotForConditionalGeneration, recipe: Re
 
     Everything is float32 afterwards.
     """
-    model.float()
+    model.to(torch.float32)  # type: ignore[arg-type]  # the library types its wrapper wrongly
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(
             recipe.trained == "all"

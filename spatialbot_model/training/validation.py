@@ -44,5 +44,10 @@ def is_validation_scene(metadata: EpisodeMetadata, share: float) -> bool:
     scene = (
         f"{metadata.task}\0{metadata.instruction}" if metadata.seed is None else str(metadata.seed)
     )
+    return is_held_out(scene, share)
+
+
+def is_held_out(scene: str, share: float) -> bool:
+    """Whether a scene, by name, is among the `share` that is not learned from."""
     digest = hashlib.sha256(scene.encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
