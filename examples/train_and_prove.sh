@@ -17,7 +17,7 @@ export VIRTUAL_ENV="$PWD/.venv" AMENT_PREFIX_PATH="$PWD/.venv" OMP_WAIT_POLICY=P
 
 # demonstrations, rounds, rollouts of a round, training steps, of a round, scenes a family, families
 case $SIZE in
-smoke) DEMOS=8 ROUNDS=1 ROLLOUTS=3 STEPS=60 MORE=20 SCENES=2 FAMILIES=basic,illusion ;;
+smoke) DEMOS=10 ROUNDS=1 ROLLOUTS=3 STEPS=60 MORE=20 SCENES=2 FAMILIES=basic,illusion ;;
 small) DEMOS=400 ROUNDS=2 ROLLOUTS=150 STEPS=4000 MORE=2000 SCENES=50 FAMILIES=basic,positional,size,illusion ;;
 full) DEMOS=3000 ROUNDS=3 ROLLOUTS=600 STEPS=20000 MORE=8000 SCENES=200 FAMILIES=basic,positional,size,illusion ;;
 *)
