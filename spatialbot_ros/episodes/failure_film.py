@@ -7,6 +7,7 @@ have ended.
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -127,7 +128,7 @@ def _read(path: Path) -> tuple[list[Picture], list[str]]:
             jpegs = np.split(stored["jpegs"], ends[:-1])
             lines = [str(line) for line in stored["lines"]]
         return [_decode(jpeg) for jpeg in jpegs], lines
-    except (OSError, KeyError, ValueError, cv2.error) as error:
+    except (OSError, KeyError, ValueError, BadZipFile, cv2.error) as error:
         raise RecordingError(
             f"{path} holds no pictures of a failure ({error}); remove it and run again"
         ) from error
