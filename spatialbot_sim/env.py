@@ -195,6 +195,15 @@ class TabletopEnv:
         Raises:
             ActionSpecMismatchError: the action was made for another meaning of the bins.
         """
+        self.move(action)
+        return self._observe()
+
+    def move(self, action: DeltaAction) -> None:
+        """Follow one action for one control period without looking: nothing is drawn.
+
+        Raises:
+            ActionSpecMismatchError: the action was made for another meaning of the bins.
+        """
         if action.spec.id != self._spec.id:
             raise ActionSpecMismatchError(
                 f"the action means {action.spec}, this environment runs {self._spec}"
@@ -212,7 +221,6 @@ class TabletopEnv:
             self._q_rad = q_rad
             self.on_command(self._num_steps / self._spec.rate_hz + (k + 1) * period_s)
         self._num_steps += 1
-        return self._observe()
 
     def verdict(self) -> Verdict:
         """Ground truth of the task."""

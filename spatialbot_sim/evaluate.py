@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, get_args
 
+import numpy as np
+
 from spatialbot_model.contracts.action_codec import DeltaAction, Finished, parse_action_text
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
@@ -38,6 +40,9 @@ INSTRUCTION_MODES: tuple[InstructionMode, ...] = get_args(InstructionMode)
 
 _SETTLE_S = 3.0
 """Time in which what was let go may come to rest, as the judge of the whole suite grants it."""
+_STILL_STEPS = 8
+_STILL_M = 0.0002
+"""What moves less in each of so many steps, and is called the same, has come to rest."""
 _OTHER_SCENE = 500_000
 """Added to a test seed for the scene that shuffled depth is taken from."""
 
@@ -88,8 +93,8 @@ class TrialJob:
 class TrialFilm(Protocol):
     """Takes pictures of a trial and keeps those of failures, if it likes."""
 
-    def begin(self) -> None:
-        """A trial starts."""
+    def begin(self, family: str) -> None:
+        """A trial on a scene of this family starts."""
         ...
 
     def add(self, frame: RgbdFrame, text: str) -> None:
@@ -146,7 +151,7 @@ class Evaluator:
         if self._policy is None:
             self._policy = self._make_policy()
         if self._film is not None:
-            self._film.begin()
+            self._film.begin(family_of(scene))
         probe = self._probe(scene)
         env, tally = self.env, _Tally()
         observation = env.reset(scene)
@@ -261,18 +266,23 @@ class Evaluator:
         return "time-out" if tally.steps >= self._options.max_steps else None
 
     def _settle(self, watch: TrialWatch, ending: Ending) -> Verdict:
-        """Hold until the target is where it should be, or for so long; then judge."""
+        """Hold until the target is where it should be or nothing moves any more; then judge."""
         env = self.env
         verdict = env.verdict()
         if ending not in ("finished", "time-out"):
             # a touched obstacle may stand still again, and an answer may come too late
             return replace(verdict, success=False, reason=verdict.reason or ending)
+        unchanged = 0
         for _ in range(round(_SETTLE_S * self._spec.rate_hz)):
-            if verdict.success or verdict.reason.startswith(COLLISION):
+            if verdict.success or verdict.reason.startswith(COLLISION) or unchanged >= _STILL_STEPS:
                 break
-            env.step(self._hold())
+            before = verdict
+            env.move(self._hold())
             watch.see(env.proprioception().gripper_closed)
             verdict = env.verdict()
+            moved_m = np.linalg.norm(verdict.target_position_m - before.target_position_m)
+            same = verdict.reason == before.reason and moved_m < _STILL_M
+            unchanged = unchanged + 1 if same else 0
         return verdict
 
     def _hold(self) -> DeltaAction:

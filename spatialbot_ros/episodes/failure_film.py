@@ -7,6 +7,7 @@ have ended.
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import cv2
@@ -20,6 +21,7 @@ from spatialbot_model.data.video import VideoWriter, color_codec
 from spatialbot_ros.episodes.film import depth_picture
 
 _WIDTH_PX, _HEIGHT_PX = 320, 240
+_SIZE_PX = (_WIDTH_PX, _HEIGHT_PX)
 _BAR_PX = 40
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _INK, _PAPER = (40, 38, 34), (246, 246, 244)
@@ -28,6 +30,8 @@ _LAST_FRAME_REPEATED = 20
 _SUFFIX = ".npz"
 
 Picture = NDArray[np.uint8]
+_Seen = tuple[NDArray[Any], NDArray[Any], str]
+"""Small colour, small depth [mm], what was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +61,21 @@ class FailureFilm:
 
     def __init__(self, folder: Path, per_family: int) -> None:
         self._folder, self._per_family = folder, per_family
-        self._pictures: list[bytes] = []
+        self._has_room = False
+        self._seen: list[_Seen] = []
 
-    def begin(self) -> None:
-        """A trial starts."""
-        self._pictures.clear()
+    def begin(self, family: str) -> None:
+        """A trial on a scene of this family starts."""
+        self._seen.clear()
+        self._has_room = self._room(family)
 
     def add(self, frame: RgbdFrame, text: str) -> None:
         """What the policy was shown and what it answered."""
-        if self._per_family:
-            self._pictures.append(_encode(_picture(frame, text)))
+        if self._has_room:
+            # most trials succeed: only what is small is done for all
+            color = cv2.resize(frame.color, _SIZE_PX, interpolation=cv2.INTER_AREA)
+            depth_mm = cv2.resize(frame.depth_mm, _SIZE_PX, interpolation=cv2.INTER_NEAREST)
+            self._seen.append((color, depth_mm, text))
 
     def end(self, trial: Trial) -> None:
         """Keep the pictures of a failure, as long as there is room.
@@ -74,24 +83,26 @@ class FailureFilm:
         Raises:
             RecordingError: the disk does not take them.
         """
-        if trial.success or not self._pictures:
+        if trial.success or not self._seen or not self._room(trial.family):
             return
-        stem = re.sub(r"\W+", "-", trial.family)
-        if len(list(self._folder.glob(f"{stem}--*{_SUFFIX}"))) >= self._per_family:
-            return
+        pictures = [_encode(_picture(*seen)) for seen in self._seen]
         title = f"{trial.family} {trial.seed}: {trial.failure} ({trial.reason})"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             np.savez(
-                self._folder / f"{stem}--{trial.seed}{_SUFFIX}",
-                jpegs=np.frombuffer(b"".join(self._pictures), np.uint8),
-                sizes=np.array([len(picture) for picture in self._pictures]),
+                self._folder / f"{_stem(trial.family)}--{trial.seed}{_SUFFIX}",
+                jpegs=np.frombuffer(b"".join(pictures), np.uint8),
+                sizes=np.array([len(picture) for picture in pictures]),
                 lines=np.array([title, trial.instruction]),
             )
         except OSError as error:
             raise RecordingError(
                 f"pictures of a failure cannot be written to {self._folder}: {error}"
             ) from error
+
+    def _room(self, family: str) -> bool:
+        kept = self._folder.glob(f"{_stem(family)}--*{_SUFFIX}")
+        return len(list(kept)) < self._per_family
 
 
 def write_failures(folder: Path, sheet: Path, film: Path, fps: int = 20) -> int:
@@ -141,12 +152,13 @@ def _row(pictures: list[Picture], lines: list[str]) -> Picture:
     return np.vstack([_bar(lines, shown.shape[1]), shown]).astype(np.uint8)
 
 
-def _picture(frame: RgbdFrame, text: str) -> Picture:
-    size = (_WIDTH_PX, _HEIGHT_PX)
-    left = cv2.resize(frame.color, size, interpolation=cv2.INTER_AREA)
-    small_mm = cv2.resize(frame.depth_mm, size, interpolation=cv2.INTER_NEAREST)
-    right = depth_picture(np.asarray(small_mm, dtype=np.uint16))
-    return np.vstack([np.hstack([left, right]), _bar([text], 2 * _WIDTH_PX)]).astype(np.uint8)
+def _stem(family: str) -> str:
+    return re.sub(r"\W+", "-", family)
+
+
+def _picture(color: NDArray[Any], depth_mm: NDArray[Any], text: str) -> Picture:
+    right = depth_picture(np.asarray(depth_mm, dtype=np.uint16))
+    return np.vstack([np.hstack([color, right]), _bar([text], 2 * _WIDTH_PX)]).astype(np.uint8)
 
 
 def _bar(lines: list[str], width_px: int) -> Picture:

@@ -25,7 +25,7 @@ def frame(k: int) -> RgbdFrame:
 
 
 def film_trial(film, trial: Trial, num_frames: int = 3) -> None:
-    film.begin()
+    film.begin(trial.family)
     for k in range(num_frames):
         film.add(frame(k), "The robot should ...")
     film.end(trial)
