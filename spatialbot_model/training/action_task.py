@@ -26,6 +26,7 @@ from spatialbot_model.training.tasks import TaskRequest
 from spatialbot_model.training.trained_weights import choose_trained_weights
 
 _REPORT_EVERY = 50
+_EPISODES_A_PROCESS = 20
 
 
 class ReweightedData:
@@ -126,7 +127,9 @@ def _build_features(
             if done % _REPORT_EVERY == 0:
                 request.report(f"features: {done} of {missing} episodes")
 
-        build_features(store, episodes, workers=_num_cores(), on_episode=count)
+        # a process takes as long to start as it takes for some episodes
+        workers = min(_num_cores(), 1 + missing // _EPISODES_A_PROCESS)
+        build_features(store, episodes, workers=workers, on_episode=count)
     return store
 
 
