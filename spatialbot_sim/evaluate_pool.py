@@ -6,6 +6,7 @@ result does not depend on who runs it, so that only the order of results changes
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -114,6 +115,8 @@ def _start_worker(recipe: EvaluatorRecipe) -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    # Ctrl-C reaches the whole process group; the parent ends the workers in order
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _evaluator = recipe.make()
     # a worker that is told to end runs finalizers, but nothing registered with atexit
     Finalize(None, _evaluator.close, exitpriority=10)

@@ -15,6 +15,8 @@ from spatialbot_model.contracts.trial import Trial
 
 RUN_FILE, TRIALS_FILE = "run.json", "trials.jsonl"
 _VERSION = 1
+_LABELS = {"checkpoint"}
+"""Told, but nothing depends on it: a checkpoint is known by its content, not by its folder."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -39,8 +41,8 @@ class TrialsFolder:
         path = folder / RUN_FILE
         if path.is_file():
             found = _read_json(path)
-            if found != wanted:
-                differs = [k for k in {*found, *wanted} if found.get(k) != wanted.get(k)]
+            differs = [k for k in {*found, *wanted} - _LABELS if found.get(k) != wanted.get(k)]
+            if differs:
                 told = ", ".join(
                     f"{key}: {found.get(key)!r}, now {wanted.get(key)!r}" for key in sorted(differs)
                 )

@@ -30,7 +30,8 @@ def test_an_interrupted_evaluation_goes_on(tmp_path: Path) -> None:
 
 
 def test_other_conditions_are_refused(tmp_path: Path) -> None:
-    TrialsFolder.open(tmp_path, CONDITIONS)
+    TrialsFolder.open(tmp_path, {**CONDITIONS, "checkpoint": "here"})
+    TrialsFolder.open(tmp_path, {**CONDITIONS, "checkpoint": "there"})
     with pytest.raises(ConfigurationError, match="checkpoint_hash: 'abc', now 'def'"):
         TrialsFolder.open(tmp_path, {**CONDITIONS, "checkpoint_hash": "def"})
 
