@@ -203,7 +203,9 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         embeds: Tensor = self.get_input_embeddings()(input_ids)
         if self.query_embedding is None:
             return embeds
-        is_query = input_ids == self.config.action_query_token_id
+        query = self.config.action_query_token_id
+        assert query is not None
+        is_query = torch.eq(input_ids, query)
         order = (is_query.cumsum(dim=-1) - 1) % self.query_embedding.num_embeddings
         added: Tensor = self.query_embedding(order.clamp(min=0)) * is_query[..., None]
         return embeds + added
