@@ -193,6 +193,15 @@ class EpisodeDataset(Sequence[Sample]):
             robot=RobotState.from_vector(indexed.step_states[step]),
         )
 
+    def newest_frame(self, index: int) -> RgbdFrame:
+        """The newest frame of one sample; spares reading the older ones.
+
+        Raises:
+            IndexError, RecordingError: see `__getitem__`.
+        """
+        episode, step = self.position(index)
+        return self._frames.frame(episode, int(self.episodes[episode].step_frames[step][0]))
+
     def __iter__(self) -> Iterator[Sample]:
         """All samples in order."""
         return (self[index] for index in range(len(self)))

@@ -87,15 +87,18 @@ class ActionObjective:
         )
         sigma = asked.new_full((NUM_ACTIONS,), options.sigma_bins, dtype=torch.float32)
         sigma[-1] = options.gripper_sigma_bins
-        by_dimension = soft_cross_entropy(logits.float(), bins.float(), sigma).mean(0)
+        # a small batch may hold questions and ends only
+        by_dimension = soft_cross_entropy(logits.float(), bins.float(), sigma).sum(0)
+        by_dimension = by_dimension / max(1, len(bins))
         weights = torch.ones_like(by_dimension)
         weights[-1] = options.gripper_weight
         action_loss = (by_dimension * weights).sum() / weights.sum()
         metrics["loss_action"] = action_loss.detach()
         losses.append(action_loss)
-        error = (logits.detach().argmax(-1) - bins).abs().float().mean(0)
-        for name, value in zip(ACTION_NAMES, error, strict=True):
-            metrics[f"bin_error/{name}"] = value
+        if len(bins):
+            error = (logits.detach().argmax(-1) - bins).abs().float().mean(0)
+            for name, value in zip(ACTION_NAMES, error, strict=True):
+                metrics[f"bin_error/{name}"] = value
 
         if bare.waypoint_head is not None:
             known = batch["waypoint_known"][acts]

@@ -16,10 +16,13 @@ from spatialbot_model.data.episode_index import EpisodeIndex
 from spatialbot_model.data.samples import EpisodeDataset
 from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 from spatialbot_model.processing.processor import SpatialBotProcessor
-from spatialbot_model.training.action_data import ActionData
+from spatialbot_model.training.action_data import ActionData, ActionDataOptions
 from spatialbot_model.training.action_objective import ActionObjective
-from spatialbot_model.training.contracts import Batch, TrainingData, TrainingTask
+from spatialbot_model.training.contracts import TrainingData, TrainingTask, unit_weights
+from spatialbot_model.training.conversation_data import padding
+from spatialbot_model.training.depth_questions import DepthQuestionData
 from spatialbot_model.training.features import FeatureStore, build_features
+from spatialbot_model.training.mixture import MixtureData
 from spatialbot_model.training.saving import model_saver
 from spatialbot_model.training.sources import open_episodes
 from spatialbot_model.training.tasks import TaskRequest
@@ -27,30 +30,6 @@ from spatialbot_model.training.trained_weights import choose_trained_weights
 
 _REPORT_EVERY = 50
 _EPISODES_A_PROCESS = 20
-
-
-class ReweightedData:
-    """Data whose sampling weights are multiplied, by the weights of their sources.
-
-    Args:
-        data: the samples.
-        factors: (n,) of each sample.
-    """
-
-    def __init__(self, data: TrainingData, factors: NDArray[np.float64]) -> None:
-        self._data = data
-        self._factors = factors
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def weights(self) -> NDArray[np.float64]:
-        """(n,) weights of the data times those of the sources."""
-        return self._data.weights() * self._factors
-
-    def batch(self, indices: Sequence[int], seed: int) -> Batch:
-        """As the data give it."""
-        return self._data.batch(indices, seed)
 
 
 def make_action_task(request: TaskRequest) -> TrainingTask:
@@ -61,14 +40,27 @@ def make_action_task(request: TaskRequest) -> TrainingTask:
         RecordingError: no usable episode.
         ActionSpecMismatchError: the checkpoint's bins mean something else than the data's.
     """
+    return _make_task(request, question_share=0.0)
+
+
+def make_multitask(request: TaskRequest) -> TrainingTask:
+    """Actions, and questions about the depth of points in the same frames.
+
+    Raises:
+        ConfigurationError, RecordingError, ActionSpecMismatchError: see `make_action_task`.
+    """
+    return _make_task(request, question_share=request.recipe.question_share)
+
+
+def _make_task(request: TaskRequest, question_share: float) -> TrainingTask:
     recipe = request.recipe
     if recipe.trained == "all":
         raise ConfigurationError(
-            'the task "actions" reads cached features of the vision tower, which therefore cannot'
-            " be trained; set trained=all-but-vision"
+            f"the recipe {recipe.name} reads cached features of the vision tower, which therefore"
+            " cannot be trained; set trained=all-but-vision"
         )
     if request.cache is None:
-        raise ConfigurationError('the task "actions" needs a folder for features; give --cache')
+        raise ConfigurationError(f"the recipe {recipe.name} needs a folder for features")
     split = open_episodes(
         request.sources,
         validation_share=recipe.validation_share,
@@ -79,19 +71,28 @@ def make_action_task(request: TaskRequest) -> TrainingTask:
         request.report(note)
     spec = split.train.action_spec
     model, processor = request.load_start(spec)
-    parts = [part for part in (split.train, split.validation) if part is not None]
-    store = _build_features(request, model, processor, parts)
+    datasets = [part for part in (split.train, split.validation) if part is not None]
+    store = _build_features(request, model, processor, datasets)
     choose_trained_weights(model, recipe)
-    train = ActionData(split.train, processor, store, recipe.data)
-    validation = None
-    if split.validation is not None:
-        exact = replace(recipe.data, position_noise_m=0.0, width_noise_m=0.0, feature_noise=0.0)
-        validation = ActionData(split.validation, processor, store, exact)
+
+    def samples(
+        dataset: EpisodeDataset, options: ActionDataOptions, factors: NDArray[np.float64]
+    ) -> TrainingData:
+        actions = ActionData(dataset, processor, store, options)
+        parts: list[tuple[TrainingData, NDArray[np.float64]]] = [(actions, factors)]
+        if question_share:
+            questions = DepthQuestionData(dataset, actions, processor, options.history)
+            total = float((actions.weights() * factors).sum()) / float(factors.sum())
+            parts.append((questions, factors * total * question_share / (1 - question_share)))
+        return MixtureData(parts, padding(processor))
+
+    exact = replace(recipe.data, position_noise_m=0.0, width_noise_m=0.0, feature_noise=0.0)
+    validation = split.validation
     return TrainingTask(
         model=model,
         objective=ActionObjective(recipe.objective),
-        train=ReweightedData(train, split.sample_weights),
-        validation=validation,
+        train=samples(split.train, recipe.data, split.sample_weights),
+        validation=validation and samples(validation, exact, unit_weights(len(validation))),
         save=model_saver(processor, recipe, spec),
         data_digest=split.digest,
         action_spec=spec.to_mapping(),

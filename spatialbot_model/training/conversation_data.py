@@ -99,10 +99,9 @@ class ConversationData:
             rows.append(self._processor(example.images, example.conversation, for_generation=False))
             if example.robot is not None:
                 states[row] = example.robot.vector()
-        end = self._processor.layout.end
         batch = {
             name: pad_rows([row[name][0] for row in rows], fill)
-            for name, fill in (("input_ids", end), ("attention_mask", 0), ("targets", IGNORE_INDEX))
+            for name, fill in padding(self._processor).items()
         }
         for name in ("pixel_values", "image_roles", "image_ages"):
             parts = [row[name] for row in rows if name in row]
@@ -115,3 +114,12 @@ class ConversationData:
 def pad_rows(rows: Sequence[Tensor], fill: int) -> Tensor:
     """(T_i,) rows as (B, max T), filled up on the right."""
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=fill)
+
+
+def padding(processor: SpatialBotProcessor) -> dict[str, int]:
+    """What rows of each tensor with a token axis are filled up with."""
+    return {
+        "input_ids": processor.layout.end,
+        "attention_mask": 0,
+        "targets": IGNORE_INDEX,
+    }

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from spatialbot_model.contracts.action_spec import ActionSpec
-from spatialbot_model.contracts.conversation import IGNORE_INDEX
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.data.cache import CacheOptions
 from spatialbot_model.processing.processor import SpatialBotProcessor
 from spatialbot_model.training.contracts import TrainingData, TrainingTask
-from spatialbot_model.training.conversation_data import ConversationData, EpisodeExamples, Examples
+from spatialbot_model.training.conversation_data import (
+    ConversationData,
+    EpisodeExamples,
+    Examples,
+    padding,
+)
 from spatialbot_model.training.conversation_objective import ConversationObjective
 from spatialbot_model.training.mixture import MixtureData
 from spatialbot_model.training.question_file import QuestionFile
@@ -51,11 +55,7 @@ def make_conversation_task(request: TaskRequest) -> TrainingTask:
     train, validation = _parts(split, questions, processor, recipe.validation_share)
     if not train:
         raise ConfigurationError("no conversation is left to learn from; give more data")
-    fills = {
-        "input_ids": processor.layout.end,
-        "attention_mask": 0,
-        "targets": IGNORE_INDEX,
-    }
+    fills = padding(processor)
     return TrainingTask(
         model=model,
         objective=ConversationObjective(),

@@ -1,6 +1,7 @@
 """The training loop: plain torch on accelerate, resumable bit by bit."""
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
@@ -252,11 +253,13 @@ class Trainer:
         accelerator = self._accelerator
         totals = gathered(window.totals(), accelerator.num_processes, accelerator.device)
         metrics = means_of(totals)
-        if not all(map(_is_number, metrics.values())):
+        if not math.isfinite(metrics["loss"]):
             raise TrainingError(
-                f"at step {step} the {split} metrics are {metrics}: the training diverged; choose a"
-                " smaller learning_rate or a smaller clip_norm"
+                f"at step {step} the {split} loss is {metrics['loss']}: the training diverged;"
+                " choose a smaller learning_rate or a smaller clip_norm"
             )
+        # a mean over nothing is no number
+        metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
         if self._spec is not None:
             metrics |= error_metrics(metrics, self._spec)
         metrics |= extra
@@ -314,7 +317,3 @@ class Trainer:
                 if self._write_card is not None:
                     self._write_card(folder, result.step, result.scores, result.seconds)
         accelerator.wait_for_everyone()
-
-
-def _is_number(value: float) -> bool:
-    return value == value and abs(value) != float("inf")

@@ -50,6 +50,7 @@ class Recipe:
         validation_share: of the scenes, which are not learned from.
         data: how control steps are drawn and disturbed, ``data.gripper_weight`` and so on.
         objective: weights of the parts of the actions' loss, ``objective.sigma_bins`` and so on.
+        question_share: share of the samples of a multitask batch that are questions.
         lora_rank, lora_alpha, lora_dropout: of the low-rank updates.
         log_every: steps between lines of the log.
         evaluate_every: steps between evaluations; 0 = at the end only.
@@ -85,6 +86,7 @@ class Recipe:
     validation_share: float = 0.05
     data: ActionDataOptions = field(default_factory=ActionDataOptions)
     objective: ActionObjectiveOptions = field(default_factory=ActionObjectiveOptions)
+    question_share: float = 0.25
     lora_rank: int = 0
     lora_alpha: float = 0.0
     lora_dropout: float = 0.0
@@ -104,7 +106,7 @@ class Recipe:
             self._check(name, getattr(self, name) > 0, "above 0")
         for name in ("evaluate_every", "save_every", "save_minutes", "export_every", "lora_rank"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("ema", "warmup", "validation_share", "lora_dropout"):
+        for name in ("ema", "warmup", "validation_share", "question_share", "lora_dropout"):
             self._check(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         for name in ("weight_decay", "clip_norm", "epsilon"):
             self._check(name, getattr(self, name) >= 0, "0 or more")

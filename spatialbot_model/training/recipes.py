@@ -1,6 +1,7 @@
 """The recipes by name, each a function that returns its hyper-parameters."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from spatialbot_model.contracts.errors import UnknownNameError
@@ -31,7 +32,9 @@ def mini_rgb() -> Recipe:
 
 def mini_multitask() -> Recipe:
     """Acts and answers depth questions about the same frames, so that it talks and acts."""
-    return _derived(mini_rgbd(), name="mini-multitask", task="multitask")
+    recipe = _derived(mini_rgbd(), name="mini-multitask", task="multitask")
+    # answers are as much of it as actions
+    return replace(recipe, objective=replace(recipe.objective, text_weight=1.0))
 
 
 def paper_pretrain() -> Recipe:

@@ -43,7 +43,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
     {
         "actions": "spatialbot_model.training.action_task:make_action_task",
         "conversations": "spatialbot_model.training.conversation_task:make_conversation_task",
-        "multitask": "spatialbot_model.training.multitask:make_multitask",
+        "multitask": "spatialbot_model.training.action_task:make_multitask",
     }
 )
 """Task -> module and function; imported only when it is used."""

@@ -179,3 +179,11 @@ def test_what_cannot_be_read_is_told(bags: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('[{"image": "x.png"}]')
     with pytest.raises(RecordingError, match="record 0"):
         run("paper-finetune", TALK, tmp_path / "bad.json", tmp_path / "d")
+
+
+def test_talks_and_acts(bags: Path, tmp_path: Path) -> None:
+    settings = FEW | {"validation_share": "0", "question_share": "0.5"}
+    result, seen, _ = run("mini-multitask", settings, bags, tmp_path / "a")
+    assert result.finished and result.checkpoint is not None
+    texts = [p.metrics["loss_text"] for p in seen if p.split == "train"]
+    assert texts[-1] < texts[0] and "error/dx_mm" in seen[-1].metrics
