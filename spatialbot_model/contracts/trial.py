@@ -62,16 +62,17 @@ class TrialFacts:
 def failure_class(facts: TrialFacts) -> FailureClass:
     """The class of a failed trial, "" for a success.
 
-    What ended the trial by itself comes first; then how far the task got: nothing was lifted
-    ("missed grasp", or "time-out" when the hand was never closed), only something else was lifted
-    ("wrong object"), the target slipped out of the closed hand or fell off the table ("dropped"),
-    it is still held when no steps are left ("time-out"), it was put down elsewhere
-    ("wrong place").
+    What ended the trial by itself comes first; then how far the task got: the target is held when
+    no steps are left ("time-out"), nothing was lifted ("missed grasp", or "time-out" when the hand
+    was never closed), only something else was lifted ("wrong object"), the target slipped out of
+    the closed hand or fell off the table ("dropped"), it was put down elsewhere ("wrong place").
     """
     if facts.success:
         return ""
     if facts.ending == "collision" or facts.ending == "no answer" or facts.ending == "fault":
         return facts.ending
+    if facts.target_held and facts.ending == "time-out":
+        return "time-out"
     if not facts.target_lifted:
         if facts.other_lifted:
             return "wrong object"
@@ -80,7 +81,7 @@ def failure_class(facts: TrialFacts) -> FailureClass:
         return "time-out" if facts.ending == "time-out" and not facts.tried else "missed grasp"
     if facts.ending == "lost" or (facts.target_slipped and not facts.target_held):
         return "dropped"
-    return "time-out" if facts.target_held and facts.ending == "time-out" else "wrong place"
+    return "wrong place"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from spatialbot_model.contracts.trial import (
         (TrialFacts(False, "lost", tried=True), "dropped"),
         (TrialFacts(False, "time-out"), "time-out"),
         (TrialFacts(False, "time-out", tried=True), "missed grasp"),
+        (TrialFacts(False, "time-out", tried=True, target_held=True), "time-out"),
         (TrialFacts(False, "finished"), "missed grasp"),
         (TrialFacts(False, "lost", tried=True, target_lifted=True), "dropped"),
         (TrialFacts(False, "finished", target_lifted=True, target_slipped=True), "dropped"),
