@@ -84,6 +84,23 @@ class SensorRenderer:
             np.float32(near_m) + raw[::-1] * np.float32(far_m - near_m)
         )
 
+    def render_bodies(self) -> NDArray[np.int32]:
+        """(H, W) id of the body that each colour pixel shows; 0 = the world, or nothing."""
+        if self._scene is None or self._world is None:
+            raise SimulationError("the renderer is not open; call open() in the rendering thread")
+        flags = [int(mujoco.mjtRndFlag.mjRND_SEGMENT), int(mujoco.mjtRndFlag.mjRND_IDCOLOR)]
+        painted = np.empty((self._mount.color.height, self._mount.color.width, 3), np.uint8)
+        try:
+            self._scene.flags[flags] = 1
+            self._render(COLOR_CAMERA, painted, None)
+        finally:
+            self._scene.flags[flags] = 0
+        bodies = np.zeros(self._scene.ngeom + 1, np.int32)
+        for drawn in self._scene.geoms[: self._scene.ngeom]:
+            if drawn.objtype == mujoco.mjtObj.mjOBJ_GEOM and drawn.segid >= 0:
+                bodies[drawn.segid + 1] = self._world.model.geom_bodyid[drawn.objid]
+        return bodies[painted[::-1].astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)]
+
     def close(self) -> None:
         """Free the OpenGL context; allowed more than once."""
         if self._context is not None:

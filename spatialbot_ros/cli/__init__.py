@@ -11,6 +11,7 @@ from spatialbot_ros.cli import (
     episodes,
     evaluate,
     model,
+    qa,
     serve,
     serve_files,
     teleop,
@@ -37,6 +38,7 @@ app.command(epilog=bench.EPILOG)(bench.bench)
 app.add_typer(model.app, name="model")
 app.add_typer(episodes.app, name="episodes")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(qa.app, name="qa")
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Questions about space and depth from annotated pictures, with answers computed from the data."""

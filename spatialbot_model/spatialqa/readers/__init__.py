@@ -1,0 +1,1 @@
+"""Readers: annotations and pictures of public data sets as annotated scenes."""
