@@ -25,11 +25,12 @@ full) DEMOS=3000 ROUNDS=3 ROLLOUTS=600 STEPS=20000 MORE=8000 SCENES=200 FAMILIES
     exit 2
     ;;
 esac
-# a short training logs and validates often, and its batches are small
-SETTINGS=()
+# a short training logs and validates often, and its batches and trials are small
+SETTINGS=() TRIALS=()
 if [ "$SIZE" = smoke ]; then
     SETTINGS=(--set batch_size=16 --set micro_batch_size=16 --set log_every=5
         --set evaluate_every=10 --set evaluate_batches=4 --set ema=0.9 --set validation_share=0.2)
+    TRIALS=(--max-steps 40 --films 1)
 fi
 
 section() { printf '\n=== %s (%s s)\n' "$1" "$SECONDS"; }
@@ -63,7 +64,7 @@ evaluate() { # CHECKPOINT FOLDER ARGUMENTS...
     shift 2
     section "evaluate $folder"
     spatialbot evaluate sim --checkpoint "$checkpoint" --families "$FAMILIES" \
-        --episodes "$SCENES" --workers "$WORKERS" --out "$folder" "$@"
+        --episodes "$SCENES" --workers "$WORKERS" --out "$folder" ${TRIALS[@]+"${TRIALS[@]}"} "$@"
 }
 
 collect "$OUT/demos" "$DEMOS" 0 --noise

@@ -19,6 +19,7 @@ from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import ConfigurationError, UnreadableInstructionError
 from spatialbot_sim.drivers import (
     EXPERT_SOURCE,
+    NOISE_SOURCE,
     Drive,
     Driver,
     DriveTally,
@@ -69,6 +70,13 @@ class CollectOptions:
             raise ConfigurationError(
                 "either noise disturbs the expert or a policy drives; choose one of them"
             )
+
+    @property
+    def variant(self) -> str:
+        """Name of this way of making episodes."""
+        if self.rollout is not None:
+            return self.rollout.variant
+        return EXPERT_SOURCE if self.noise is None else NOISE_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +150,13 @@ class Collector:
         """
         started_s = time.perf_counter()
         scene = sample_scene(job.task, job.seed)
+        family = family_of(scene)
+        found = self._sink.finished(scene, self._options.variant) if self._sink else ""
+        if found:
+            return JobResult(job, family, True, first_success=True, folder=found, skipped=True)
         if self._driver is None:
             self._driver = make_driver(self._options)
         driver = self._driver
-        found = self._sink.finished(scene, driver.variant) if self._sink else ""
-        family = family_of(scene)
-        if found:
-            return JobResult(job, family, True, first_success=True, folder=found, skipped=True)
         num_attempts = self._options.attempts if driver.varies else 1
         for attempt in range(num_attempts):
             try:
@@ -185,7 +193,11 @@ class Collector:
         if sink is not None:
             sink.begin(
                 EpisodeStart(
-                    scene, self._spec, driver.variant, env.stamp_ns, self._cell.camera.T_base_color
+                    scene,
+                    self._spec,
+                    self._options.variant,
+                    env.stamp_ns,
+                    self._cell.camera.T_base_color,
                 )
             )
         try:

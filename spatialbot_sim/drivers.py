@@ -77,11 +77,6 @@ class Driver(Protocol):
     """Chooses what is executed: `start` at every attempt, then `drive` at every step."""
 
     @property
-    def variant(self) -> str:
-        """Name of this way of making episodes, part of their folders' names."""
-        ...
-
-    @property
     def varies(self) -> bool:
         """Whether another attempt at the same scene may end otherwise."""
         ...
@@ -115,7 +110,6 @@ class Driver(Protocol):
 class ExpertDriver:
     """Does what the expert says."""
 
-    variant = EXPERT_SOURCE
     varies = False
 
     def __init__(self) -> None:
@@ -136,7 +130,6 @@ class ExpertDriver:
 class NoiseDriver:
     """Disturbs the expert, so that it has to recover."""
 
-    variant = NOISE_SOURCE
     varies = True
 
     def __init__(self, options: NoiseOptions) -> None:

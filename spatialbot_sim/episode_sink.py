@@ -50,7 +50,7 @@ class EpisodeStart:
     """What is known before the first step.
 
     Attributes:
-        variant: how it was made, see `drivers.Driver`; part of the episode's name.
+        variant: how it was made, expert, noise or rollout<round>; part of the episode's name.
         T_base_color: (4, 4) pose of the colour camera's optical frame in the base frame.
     """
 

@@ -49,6 +49,11 @@ class RolloutOptions:
         if self.round_number < 1:
             raise ConfigurationError(f"round is {self.round_number}, expected 1 or more")
 
+    @property
+    def variant(self) -> str:
+        """Name of this way of making episodes."""
+        return f"rollout{self.round_number}"
+
 
 class PolicyDriver:
     """See the module docstring; implements `drivers.Driver`. Made by `open`.
@@ -76,11 +81,6 @@ class PolicyDriver:
             SpatialBotError: the policy cannot be made, see `make_policy`.
         """
         return cls(make_policy(options.policy, options.config), options)
-
-    @property
-    def variant(self) -> str:
-        """See `Driver`."""
-        return f"rollout{self._options.round_number}"
 
     def start(self, scene: Scene, attempt: int) -> None:
         """See `Driver`."""

@@ -237,3 +237,17 @@ def test_unusable_options_are_refused(cell) -> None:
         CollectOptions(noise=NoiseOptions(), rollout=rollout)
     with pytest.raises(ConfigurationError, match="round"):
         RolloutOptions("classical", PolicyConfig(SPEC, cell), 0)
+
+
+def test_no_policy_is_made_for_what_is_there(cell) -> None:
+    class Full(ListSink):
+        def finished(self, scene, variant):
+            return f"somewhere/{variant}"
+
+    rollout = RolloutOptions("nobody", PolicyConfig(SPEC, cell), 4)
+    collector = Collector(cell, SPEC, CollectOptions(rollout=rollout, env=BLIND), Full())
+    try:
+        result = collector.run(JOB)
+    finally:
+        collector.close()
+    assert result.skipped and result.folder == "somewhere/rollout4"
