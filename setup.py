@@ -11,7 +11,7 @@ PACKAGE = "spatialbot_ros"
 # resolve(): colcon's --symlink-install runs this file through a link in its build folder
 ROOT = Path(__file__).resolve().parent
 SHIPPED_FOLDERS = ("launch", "config", "urdf", "datasets")
-EXTRAS = ("sim", "model", "data", "teleop", "viewer", "test")
+EXTRAS = ("sim", "model", "data", "train", "teleop", "viewer", "test")
 NODES = (
     "camera",
     "vla",

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from spatialbot_ros.bringup import pick_place_nodes
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("sim", "model", "data", "teleop", "viewer", "test")
+EXTRAS = ("sim", "model", "data", "train", "teleop", "viewer", "test")
 REQUIREMENT_FILES = sorted(
     path.stem
     for path in (ROOT / "requirements").glob("*.txt")
@@ -162,7 +162,7 @@ def test_nothing_is_installed_beside_the_constraints() -> None:
     from importlib.metadata import PackageNotFoundError, requires
 
     pins = constraints()
-    names = ("base", "ros", "build", "sim", "viewer", "model", "data", "teleop", "test", "colcon")
+    names = ("base", "ros", "build", "sim", "viewer", "model", "data", "train", "teleop", "test", "colcon")
     todo = [Requirement(line) for name in names for line in requirement_lines(name)]
     seen: set[str] = set()
     while todo:
