@@ -64,8 +64,8 @@ class FeatureStore:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._config, self._processor = model.config, processor
-        self._tower: Any = copy.deepcopy(model.vision_tower)
-        self._tower.to(dtype).eval()
+        tower: Any = copy.deepcopy(model.vision_tower)
+        self._tower = tower.to(dtype).eval()
         digest = hashlib.sha256()
         for name, weight in sorted(self._tower.state_dict().items()):
             digest.update(name.encode() + weight.float().cpu().numpy().tobytes())

@@ -77,4 +77,5 @@ def headings_rad(states: NDArray[np.float32]) -> NDArray[np.float32]:
 def to_bins(poses: NDArray[np.float32]) -> NDArray[np.float32]:
     """Coordinates (.., 4) as real numbers of bins 0 .. 100, clipped."""
     scaled = (poses - LOW) / (HIGH - LOW) * (NUM_BINS - 1)
-    return np.clip(scaled, 0, NUM_BINS - 1).astype(np.float32)
+    bins: NDArray[np.float32] = np.clip(scaled, 0, NUM_BINS - 1).astype(np.float32)
+    return bins
