@@ -63,7 +63,7 @@ def evaluate_figure(
     for number, (name, groups) in enumerate(rates.items()):
         _draw(axes, families, groups, name, number, len(rates))
     axes.set_xticks(range(len(families)), [family.replace("_", " ") for family in families])
-    axes.set_ylim(0.0, 105.0)
+    axes.set_ylim(0.0, 110.0)
     axes.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.tight_layout()
     save_figure(figure, output)
@@ -96,4 +96,4 @@ def _draw(
         error_kw={"ecolor": "#22262b", "elinewidth": 1.2, "capsize": 3},
     )
     counts = [f"{rate['successes']}/{rate['n']}" for _, rate in shown]
-    axes.bar_label(bars, counts, label_type="center", fontsize=8, color="white")
+    axes.bar_label(bars, counts, padding=2, fontsize=8, color="#22262b")
