@@ -95,6 +95,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "training samples from bags: samples a second against reading the bags with rosbags",
             "spatialbot_ros.benchmarks.loader",
         ),
+        "train": Benchmark(
+            "training of the mini policy: samples a second from cached features against encoding"
+            " every image as it comes",
+            "spatialbot_ros.benchmarks.train",
+        ),
         "transport": Benchmark(
             "camera images across processes: frames lost and latency of the shipped Fast DDS"
             " profile against the default one",
