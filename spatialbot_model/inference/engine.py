@@ -176,38 +176,70 @@ class Engine:
         Raises:
             See `act`; ConfigurationError when images and question do not fit.
         """
+        return self.chat_batch([(images, question)], limits, depth_mm=depth_mm)[0]
+
+    def chat_batch(
+        self,
+        requests: Sequence[tuple[Sequence[PromptImage], str]],
+        limits: Limits | None = None,
+        *,
+        depth_mm: NDArray[np.unsignedinteger] | None = None,
+    ) -> list[ChatAnswer]:
+        """Answer several questions, each about images of its own, in common passes.
+
+        Args:
+            requests: images and question of each, as `chat` takes them.
+            limits: of the whole batch.
+            depth_mm: see `chat`; of all requests.
+
+        Raises:
+            See `chat`.
+        """
         limits = limits or Limits()
-        images = tuple(images)
-        if depth_mm is None:
-            depth_mm = next((image.pixels for image in images if image.role == "depth"), None)
-        text = question if "<image" in question else image_user_text(question, len(images))
-        conversation = Conversation((Message("user", text),), tuple(image.role for image in images))
+        if not requests:
+            return []
         clock = StageClock(self._device)
+        conversations, prompts, features, programs = [], [], [], []
         with self._exclusive(limits):
-            with clock.stage("preprocess"):
-                ages = [image.age for image in images]
-                prompt = tuple(self.processor.render(conversation, ages).ids.tolist())
-            features = self._images.image_tokens(images, clock)
-            tool = None
-            if depth_mm is not None and self.options.max_depth_queries > 0:
-                tool = DepthTool(depth_mm, self.options.max_depth_queries)
-            program = converse(
-                prompt,
-                replace(self._answers.turns, max_tokens=self.options.max_chat_tokens),
-                self._chat_constraint,
-                tool=tool,
-                clock=time.perf_counter,
+            for images, question in requests:
+                text = question
+                if "<image" not in question:
+                    text = image_user_text(question, len(images))
+                roles = tuple(image.role for image in images)
+                conversation = Conversation((Message("user", text),), roles)
+                with clock.stage("preprocess"):
+                    ages = [image.age for image in images]
+                    prompt = tuple(self.processor.render(conversation, ages).ids.tolist())
+                depths = (image.pixels for image in images if image.role == "depth")
+                looked_up = next(depths, None) if depth_mm is None else depth_mm
+                tool = None
+                if looked_up is not None and self.options.max_depth_queries > 0:
+                    tool = DepthTool(looked_up, self.options.max_depth_queries)
+                features.append(self._images.image_tokens(tuple(images), clock))
+                conversations.append(conversation)
+                prompts.append(prompt)
+                programs.append(
+                    converse(
+                        prompt,
+                        replace(self._answers.turns, max_tokens=self.options.max_chat_tokens),
+                        self._chat_constraint,
+                        tool=tool,
+                        clock=time.perf_counter,
+                    )
+                )
+            dialogues = self._drive(programs, prompts, features, limits, clock)
+        return [
+            ChatAnswer(
+                text=dialogue.text,
+                conversation=replace(
+                    conversation, messages=(*conversation.messages, *dialogue.messages)
+                ),
+                depth_answers=dialogue.depth_answers,
+                limit_reached=dialogue.limit_reached,
+                stage_ms=clock.stage_ms,
             )
-            (dialogue,) = self._drive([program], [prompt], [features], limits, clock)
-        return ChatAnswer(
-            text=dialogue.text,
-            conversation=replace(
-                conversation, messages=(*conversation.messages, *dialogue.messages)
-            ),
-            depth_answers=dialogue.depth_answers,
-            limit_reached=dialogue.limit_reached,
-            stage_ms=clock.stage_ms,
-        )
+            for conversation, dialogue in zip(conversations, dialogues, strict=True)
+        ]
 
     def prompt_images(self, observation: Observation) -> tuple[PromptImage, ...]:
         """The images of an observation in the order of the prompt."""

@@ -1,0 +1,1 @@
+"""General benchmarks of vision-language models in their public file layouts."""
