@@ -87,12 +87,14 @@ def _make_task(request: TaskRequest, question_share: float) -> TrainingTask:
         return MixtureData(parts, padding(processor))
 
     exact = replace(recipe.data, position_noise_m=0.0, width_noise_m=0.0, feature_noise=0.0)
-    validation = split.validation
+    validation: TrainingData | None = None
+    if split.validation is not None:
+        validation = samples(split.validation, exact, unit_weights(len(split.validation)))
     return TrainingTask(
         model=model,
         objective=ActionObjective(recipe.objective),
         train=samples(split.train, recipe.data, split.sample_weights),
-        validation=validation and samples(validation, exact, unit_weights(len(validation))),
+        validation=validation,
         save=model_saver(processor, recipe, spec),
         data_digest=split.digest,
         action_spec=spec.to_mapping(),

@@ -98,7 +98,7 @@ class SpeedTest:
                 with torch.autocast("cpu", torch.bfloat16):
                     loss, _ = _OBJECTIVE(self._model, batch)
                 self._optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]  # torch
                 self._optimizer.step()
                 first_loss = float(loss.detach()) if step == 0 else first_loss
             seconds = time.perf_counter() - start_s
