@@ -136,7 +136,7 @@ class ActionData:
             answer = answer_of(episode, step)
             if isinstance(answer, DeltaAction):
                 labels[step] = answer.bins
-        waypoints = hindsight_waypoints(episode.step_states)
+        waypoints = hindsight_waypoints(episode.step_states, labels[:, GRIPPER] > NUM_BINS // 2)
         return (
             np.full(count, number),
             np.arange(count),

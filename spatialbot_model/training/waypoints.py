@@ -2,7 +2,8 @@
 
 Nothing privileged is needed. A run of steps with a closed, filled hand is a hold; its first
 pose is where the thing was taken and its last where it was put. So every step before knows the
-grasp that is to come, and every step until the release knows where the thing will go.
+grasp that is to come, and every step until the release knows where the thing will go. A grasp or
+a release that the recorded answers did not want (noise, or a policy that drove) is none.
 """
 
 from dataclasses import dataclass
@@ -38,22 +39,26 @@ class Waypoints:
     known: NDArray[np.bool_]
 
 
-def hindsight_waypoints(states: NDArray[np.float32]) -> Waypoints:
+def hindsight_waypoints(states: NDArray[np.float32], wants_closed: NDArray[np.bool_]) -> Waypoints:
     """The waypoints of one episode's steps.
 
     Args:
         states: (N, 11) of `RobotState.vector`; NaN where unknown.
+        wants_closed: (N,) whether the answer to learn closes the gripper.
     """
     num_steps = len(states)
     poses = np.zeros((num_steps, NUM_WAYPOINTS, len(AXES)), np.float32)
     known = np.zeros((num_steps, NUM_WAYPOINTS), np.bool_)
     here = np.column_stack([states[:, :3], headings_rad(states)])
     for first, last in reversed(holds(states)):
+        if not wants_closed[first : first + _SHORTEST_HOLD].all():
+            continue
+        if not wants_closed[max(first, last - 1) : last + 2].all():
+            poses[: last + 1, PLACE] = here[last]
+            known[: last + 1, PLACE] = True
         poses[: first + 1, PICK] = here[first]
         known[: first + 1, PICK] = True
         known[first + 1 : last + 1, PICK] = False
-        poses[: last + 1, PLACE] = here[last]
-        known[: last + 1, PLACE] = True
     return Waypoints(poses, known)
 
 

@@ -27,12 +27,18 @@ def states_of(phases: list[tuple[int, float, float]]) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
+def wanted(states: np.ndarray) -> np.ndarray:
+    """An answer is carried out one step later."""
+    closed = states[:, 10] > 0.5
+    return np.append(closed[1:], closed[-1])
+
+
 def test_pick_and_place() -> None:
     # reach, fingers closing, carry, release
     states = states_of([(10, OPEN, 0.08), (1, CLOSED, 0.06), (12, CLOSED, 0.04), (5, OPEN, 0.08)])
     (hold,) = holds(states)
     assert hold == (11, 22) or hold == (11, 21)
-    points = hindsight_waypoints(states)
+    points = hindsight_waypoints(states, wanted(states))
     assert points.known[:12, PICK].all() and not points.known[12:, PICK].any()
     assert points.known[: hold[1] + 1, PLACE].all() and not points.known[hold[1] + 1 :, PLACE].any()
     np.testing.assert_allclose(points.poses[0, PICK], [0.41, 0.1, 0.2, 0.0], atol=1e-6)
@@ -49,7 +55,7 @@ def test_a_dropped_thing_is_picked_twice() -> None:
         [(5, OPEN, 0.08), (8, CLOSED, 0.04), (6, OPEN, 0.08), (8, CLOSED, 0.04), (3, OPEN, 0.08)]
     )
     (first, dropped), (second, _) = holds(states)
-    points = hindsight_waypoints(states)
+    points = hindsight_waypoints(states, wanted(states))
     # before the first grasp it is the one to go to, afterwards the second
     np.testing.assert_allclose(points.poses[0, PICK, 0], states[first, 0])
     np.testing.assert_allclose(points.poses[dropped + 1, PICK, 0], states[second, 0])
@@ -58,7 +64,24 @@ def test_a_dropped_thing_is_picked_twice() -> None:
 
 def test_unknown_states_hold_nothing() -> None:
     states = np.full((9, 11), np.nan, np.float32)
-    assert not hindsight_waypoints(states).known.any()
+    assert not hindsight_waypoints(states, np.ones(9, bool)).known.any()
+
+
+def test_what_nobody_wanted_is_no_waypoint() -> None:
+    states = states_of(
+        [(5, OPEN, 0.08), (8, CLOSED, 0.04), (6, OPEN, 0.08), (8, CLOSED, 0.04), (3, OPEN, 0.08)]
+    )
+    (first, dropped), (second, last) = holds(states)
+    flipped = wanted(states)
+    flipped[dropped - 1 : dropped + 3] = True
+    points = hindsight_waypoints(states, flipped)
+    np.testing.assert_allclose(points.poses[0, PICK, 0], states[first, 0])
+    # dropped by noise: the place is still the one that the second hold leads to
+    np.testing.assert_allclose(points.poses[0, PLACE, 0], states[last, 0])
+    wrong = wanted(states)
+    wrong[first:dropped] = False
+    points = hindsight_waypoints(states, wrong)
+    np.testing.assert_allclose(points.poses[0, PICK, 0], states[second, 0])
 
 
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=4))
