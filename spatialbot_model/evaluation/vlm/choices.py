@@ -39,7 +39,7 @@ def infer_choice(text: str, options: Mapping[str, str]) -> str | None:
     letters = {word for word in words if word in options}
     if len(letters) == 1:
         (letter,) = letters
-        if letter == "A" and len(words) > _LONGEST_WITH_ARTICLE and words[0] != "A":
+        if letter == "A" and len(words) > _LONGEST_WITH_ARTICLE:
             letters = set()
         else:
             return letter
