@@ -4,10 +4,10 @@ import torch
 
 from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 from spatialbot_model.training.low_rank import add_low_rank_updates
+from spatialbot_model.training.optimizer import PROJECTOR_PREFIX
 from spatialbot_model.training.recipe import Recipe
 
 VISION_PREFIX = "vision_tower."
-PROJECTOR_PREFIX = "projector."
 
 
 def choose_trained_weights(model: SpatialBotForConditionalGeneration, recipe: Recipe) -> None:
