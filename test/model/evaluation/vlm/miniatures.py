@@ -20,7 +20,7 @@ def picture(suffix: str = ".jpg") -> bytes:
 def put_image(path: Path, depth: bool = False) -> None:
     """A colour picture, and its depth in the folder beside."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(picture(path.suffix))
+    path.write_bytes(picture(path.suffix or ".jpg"))
     if depth:
         beside = path.parent.with_name(path.parent.name + "_d")
         beside.mkdir(exist_ok=True)
@@ -148,7 +148,7 @@ def write_mmbench(folder: Path, turns: bool) -> Path:
 
 def write_seed(folder: Path) -> Path:
     """Two image questions and one about a video, whose frame is there."""
-    put_image(folder / "SEED-Bench-image" / "1454426_2591111986.jpg")
+    put_image(folder / "SEED-Bench-image" / "1454426_2591111986")
     put_image(folder / "SEED-Bench-video-image" / "v9.png")
     questions = [
         {
@@ -165,8 +165,8 @@ def write_seed(folder: Path) -> Path:
             "segment": [],
         }
         for key, kind, data_id, answer, number in (
-            ("101", "image", "1454426_2591111986.jpg", "A", 1),
-            ("102", "image", "1454426_2591111986.jpg", "C", 5),
+            ("101", "image", "1454426_2591111986", "A", 1),
+            ("102", "image", "1454426_2591111986", "C", 5),
             ("v9", "video", "video.mp4", "D", 10),
         )
     ]
