@@ -5,6 +5,7 @@ is coloured from near (red) to far (blue), black where there is no return.
 """
 
 import textwrap
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from spatialbot_model.spatialqa.stored import StoredQuestion, read_questions
 SHEET_NAME = "contact_sheet.png"
 
 _PICTURE_PX = (256, 192)
-_TEXT_PX = 150
+_TEXT_PX = 120
 _COLUMNS = 3
 _LINE_PX = 13
 _LETTERS_A_LINE = 80
-_MOST_TILES = 30
+_MOST_TILES = 60
 _MARKS = ((0, 0, 255), (255, 128, 0), (0, 200, 0), (200, 0, 200))
 
 
@@ -56,20 +57,22 @@ def draw_sheet(folder: Path, per_kind: int = 1) -> Path | None:
 
 
 def _choose(folder: Path, per_kind: int) -> list[StoredQuestion]:
-    """Questions of every kind and mode, from different scenes as far as there are any."""
-    chosen: dict[tuple[str, str], list[StoredQuestion]] = {}
-    used: set[str] = set()
+    """Questions of every kind, from different scenes and in different modes where there are any."""
+    chosen: dict[str, list[StoredQuestion]] = {}
+    shown: Counter[str] = Counter()
     for question in read_questions(folder):
-        key = (question.facts["kind"], question.facts["mode"])
-        found = chosen.setdefault(key, [])
+        found = chosen.setdefault(question.facts["kind"], [])
         picture = str(question.record["image"])
         if len(found) < per_kind:
             found.append(question)
-            used.add(picture)
-        elif picture not in used and all(str(q.record["image"]) in used for q in found):
-            # a scene that nothing shows yet stands for this kind instead
+            shown[picture] += 1
+            continue
+        # a scene that is shown less stands for this kind instead
+        last = str(found[-1].record["image"])
+        if shown[picture] + 1 < shown[last]:
             found[-1] = question
-            used.add(picture)
+            shown[picture] += 1
+            shown[last] -= 1
     return [question for group in chosen.values() for question in group][:_MOST_TILES]
 
 

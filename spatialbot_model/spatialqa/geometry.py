@@ -128,3 +128,16 @@ def pick_two(count: int, rng: np.random.Generator) -> tuple[int, int]:
     """Two different numbers below `count`, in random order."""
     first, second = rng.choice(count, 2, replace=False)
     return int(first), int(second)
+
+
+def alone_at(scene: AnnotatedScene, item: NamedDepth) -> bool:
+    """Whether no other object's mask, or box where it has none, holds the object's point."""
+    u_px, v_px = point_to_pixel(*item.point, *scene.size_px)
+    for index, thing in enumerate(scene.objects):
+        if index == item.index:
+            continue
+        u_min, v_min, u_max, v_max = thing.box_px
+        inside = u_min <= u_px <= u_max and v_min <= v_px <= v_max
+        if inside and (thing.mask is None or thing.mask[v_px, u_px]):
+            return False
+    return True

@@ -5,10 +5,10 @@ import numpy as np
 from spatialbot_model.contracts.annotated_scene import AnnotatedScene
 from spatialbot_model.contracts.depth_stats import describe_depth
 from spatialbot_model.contracts.depth_tool import lookup_depth
-from spatialbot_model.spatialqa.draft import Draft, Kind
+from spatialbot_model.spatialqa.draft import Draft, Kind, Mode
 from spatialbot_model.spatialqa.geometry import clearly_apart, point_text, valid_point
 
-_TOOL_OR_MAP = ("tool", "direct")
+_TOOL_OR_MAP: tuple[Mode, ...] = ("tool", "direct")
 _SIDES = ("left third", "middle third", "right third")
 
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from spatialbot_model.contracts.annotated_scene import AnnotatedScene
 from spatialbot_model.contracts.depth_stats import ObjectDepth, describe_region
-from spatialbot_model.spatialqa.draft import Draft, Kind
+from spatialbot_model.spatialqa.draft import Draft, Kind, Mode
 from spatialbot_model.spatialqa.geometry import (
     NamedDepth,
+    alone_at,
     clearly_apart,
     depths_of_named,
     pick_two,
@@ -16,8 +17,8 @@ from spatialbot_model.spatialqa.geometry import (
     valid_point,
 )
 
-_TOOL_OR_MAP = ("tool", "direct")
-_EVERY_WAY = ("plain", "tool", "direct")
+_TOOL_OR_MAP: tuple[Mode, ...] = ("tool", "direct")
+_EVERY_WAY: tuple[Mode, ...] = ("plain", "tool", "direct")
 _LETTERS = "ABCD"
 
 
@@ -143,7 +144,11 @@ def _ask_region(scene: AnnotatedScene, rng: np.random.Generator) -> Draft | None
 
 
 def _ask_at_point(scene: AnnotatedScene, rng: np.random.Generator) -> Draft | None:
-    depths = [item for item in depths_of_named(scene) if scene.objects[item.index].mask is not None]
+    depths = [
+        item
+        for item in depths_of_named(scene)
+        if scene.objects[item.index].mask is not None and alone_at(scene, item)
+    ]
     item = _one(depths, rng)
     if item is None:
         return None

@@ -2,7 +2,7 @@
 
 import typer
 
-from spatialbot_ros.cli.qa import generate, show
+from spatialbot_ros.cli.qa import depth, generate, show
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -10,3 +10,4 @@ app = typer.Typer(
 )
 generate.register(app)
 show.register(app)
+depth.register(app)

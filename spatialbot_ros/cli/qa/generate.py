@@ -39,6 +39,10 @@ def generate(
     per_kind: Annotated[int, typer.Option(min=1, help="Questions of a kind per scene.")] = 2,
     seed: Annotated[int, typer.Option(help="Of questions and words.")] = 0,
     num: Annotated[int, typer.Option(min=0, help="At most so many scenes; 0 = all.")] = 0,
+    sam: Annotated[
+        str, typer.Option(help="Folder or hub id of a SAM that makes masks of boxes.")
+    ] = "",
+    every: Annotated[int, typer.Option(min=1, help="Of episodes: steps between scenes.")] = 10,
     task: Annotated[str, typer.Option(help="Of sim: which tables to lay.")] = "spatialqa_e",
     scene_seed: Annotated[int, typer.Option(help="Of sim: first scene.")] = 0,
     exact_depth: Annotated[
@@ -69,8 +73,8 @@ def generate(
 
     console = make_console(quiet=as_json)
     arguments = SourceArguments(
-        source, data, annotations, depth, task=task, num=num, scene_seed=scene_seed,
-        exact_depth=exact_depth,
+        source, data, annotations, depth, sam, task=task, num=num, scene_seed=scene_seed,
+        exact_depth=exact_depth, every=every,
     )  # fmt: skip
     chosen = tuple(level.strip() for level in levels.split(",") if level.strip())
     recipe = WorkerRecipe(
