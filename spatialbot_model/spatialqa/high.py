@@ -21,6 +21,7 @@ CLEAR_SIZE = 1.15
 """Sizes are compared only where one is this many times the other."""
 CLEAR_AREA = 1.5
 _DISTANCE_STEP_MM = 10
+_UNANSWERED_SHARE = 0.9
 
 _YES_NO = frozenset({"yes", "no"})
 _OPPOSITE = {
@@ -142,7 +143,7 @@ def _ask_touching(scene: AnnotatedScene, rng: np.random.Generator) -> Draft | No
     if scene.contacts is None or len(named) < 2:
         return None
     pairs = [(a, b) for a in named for b in named if a < b]
-    true = bool(rng.random() < 0.5)
+    true = _wants_yes(rng, any(pair in scene.contacts for pair in pairs))
     choices = [pair for pair in pairs if (pair in scene.contacts) == true]
     if not choices:
         return None
@@ -161,8 +162,8 @@ def _ask_reached(scene: AnnotatedScene, rng: np.random.Generator) -> Draft | Non
     named = [index for index in named_objects(scene) if index != hand]
     if scene.contacts is None or hand is None or not named:
         return None
-    true = bool(rng.random() < 0.5)
     touched = {a if b == hand else b for a, b in scene.contacts if hand in (a, b)}
+    true = _wants_yes(rng, any(index in touched for index in named))
     choices = [index for index in named if (index in touched) == true]
     if not choices:
         return None
@@ -274,6 +275,14 @@ def _ask_grounding_depth(scene: AnnotatedScene, rng: np.random.Generator) -> Dra
         },
         calls=(item.point,),
     )
+
+
+def _wants_yes(rng: np.random.Generator, possible: bool) -> bool:
+    """Whether to ask for a yes; where there is none, mostly nothing is asked.
+
+    Few things touch. If every scene gave a no, "no" would be right without looking.
+    """
+    return bool(rng.random() < (0.5 if possible else _UNANSWERED_SHARE))
 
 
 def plural(noun: str) -> str:

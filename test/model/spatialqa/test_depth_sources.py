@@ -19,7 +19,7 @@ from spatialbot_model.spatialqa.depth_sources import (
     to_millimetres,
 )
 
-METRES_M = np.array([[0.0, 1.2345, np.nan], [np.inf, -1.0, 65.5349]], np.float32)
+METRES_M = np.array([[0.0, 1.234, np.nan], [np.inf, -1.0, 65.5349]], np.float32)
 IN_MM = [[0, 1234, 0], [0, 0, 65535]]
 
 
