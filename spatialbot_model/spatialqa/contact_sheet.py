@@ -21,7 +21,7 @@ from spatialbot_model.spatialqa.stored import StoredQuestion, read_questions
 SHEET_NAME = "contact_sheet.png"
 
 _PICTURE_PX = (256, 192)
-_TEXT_PX = 120
+_TEXT_PX = 165
 _COLUMNS = 3
 _LINE_PX = 13
 _LETTERS_A_LINE = 80

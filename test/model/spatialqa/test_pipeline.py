@@ -1,7 +1,9 @@
 """Runs: files as the release has them, the same however they come about."""
 
 import json
+import os
 import random
+import sys
 from pathlib import Path
 
 import cv2
@@ -162,8 +164,12 @@ def test_engines_are_checked(tmp_path: Path) -> None:
         run_parts(recipe(tmp_path), [0], num_workers=0)
 
 
-def test_ray_gives_the_same(finished: Path, tmp_path: Path) -> None:
+def test_ray_gives_the_same(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("ray")
+    # processes of a cluster do not have this process's import path
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     generate(recipe(tmp_path), num_workers=2, engine="ray")
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
