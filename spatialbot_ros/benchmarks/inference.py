@@ -73,7 +73,9 @@ def run(
             _make_checkpoint(
                 compared, preset, tokenizer, _LIVELY_SEED, bool(parallel), scale=_LIVELY
             )
-        num_equal, num_distinct = _compare(_load(compared, device, dtype), num_compared, num_frames)
+        num_seen, num_equal, num_distinct = _compare(
+            _load(compared, device, dtype), num_compared, num_frames
+        )
         engine = _load(folder, device, dtype)
         engine_ms, stage_ms, naive_ms, num_text_tokens = _time(
             engine, num_steps, num_naive_steps, num_frames, seed
@@ -84,7 +86,7 @@ def run(
         "naive_p50_ms": float(np.median(naive_ms)),
         "naive_p95_ms": float(np.percentile(naive_ms, 95)),
         "naive_over_engine_p50": float(np.median(naive_ms) / np.median(engine_ms)),
-        "compared": float(num_compared),
+        "compared": float(num_seen),
         "equal_token_for_token": float(num_equal),
         "distinct_answers": float(num_distinct),
         "images": float(2 * num_frames),
@@ -149,21 +151,24 @@ def _observations(num: int, num_frames: int, seed: int) -> Iterator[Observation]
             yield Observation(history.frames(), _INSTRUCTION, np.eye(4), robot)
 
 
-def _compare(engine: "Engine", num: int, num_frames: int) -> tuple[int, int]:
-    """On how many observations both answer with the same tokens, and how many answers differ."""
+def _compare(engine: "Engine", num: int, num_frames: int) -> tuple[int, int, int]:
+    """Of how many observations both answer with the same tokens, and how many answers differ.
+
+    Nothing is compared where `generate` has no counterpart: it cannot decode in parallel.
+    """
     from spatialbot_model.inference.constraints import ReplyConstraint
     from spatialbot_model.inference.naive import naive_act
 
     processor = engine.processor
     if num == 0 or processor.action_form != "tokens" or processor.parallel_actions:
-        return 0, 0
+        return 0, 0, 0
     constraint = ReplyConstraint(processor.encoder, processor.layout)
     session, num_equal, replies = engine.session(), 0, set()
     for observation in _shown(_observations(num, num_frames, _COMPARED_SEED), num, "comparing"):
         reply = engine.act(session, observation).reply_ids
         replies.add(reply)
         num_equal += naive_act(engine.model, processor, observation, constraint).reply_ids == reply
-    return num_equal, len(replies)
+    return num, num_equal, len(replies)
 
 
 def _time(

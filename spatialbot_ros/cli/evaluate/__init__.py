@@ -1,10 +1,12 @@
-"""`spatialbot evaluate`: policies in closed loop, models by their answers, and what may be concluded."""
+"""`spatialbot evaluate`: policies in closed loop, and models by their answers."""
 
 import typer
 
 from spatialbot_ros.cli.evaluate import compare, figure, ros, sim, spatialbench, vlm
 
-app = typer.Typer(no_args_is_help=True, help="Judge policies in closed loop, and models by their answers.")
+app = typer.Typer(
+    no_args_is_help=True, help="Judge policies in closed loop, and models by their answers."
+)
 app.command("sim", epilog=sim.EPILOG)(sim.evaluate_sim)
 app.command("compare", epilog=compare.EPILOG)(compare.evaluate_compare)
 app.command("figure", epilog=figure.EPILOG)(figure.evaluate_figure)
