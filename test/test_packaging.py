@@ -64,7 +64,7 @@ PIP_MODULES = {
     "yaml": "pyyaml",
 }
 # asked for only where a user wants them, or part of a later Python
-OPTIONAL_MODULES = {"ray", "compression"}
+OPTIONAL_MODULES = {"ray", "compression", "OpenEXR"}
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,19 @@ def test_nothing_is_installed_beside_the_constraints() -> None:
     from importlib.metadata import PackageNotFoundError, requires
 
     pins = constraints()
-    names = ("base", "ros", "build", "sim", "viewer", "model", "data", "train", "teleop", "test", "colcon")
+    names = (
+        "base",
+        "ros",
+        "build",
+        "sim",
+        "viewer",
+        "model",
+        "data",
+        "train",
+        "teleop",
+        "test",
+        "colcon",
+    )
     todo = [Requirement(line) for name in names for line in requirement_lines(name)]
     seen: set[str] = set()
     while todo:

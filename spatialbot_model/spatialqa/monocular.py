@@ -5,6 +5,7 @@ was begun is gone on with.
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.errors import CheckpointError, ConfigurationError, RecordingError
+from spatialbot_model.contracts.errors import (
+    CheckpointError,
+    ConfigurationError,
+    RecordingError,
+)
 from spatialbot_model.spatialqa.depth_sources import DepthScale, to_millimetres
 from spatialbot_model.spatialqa.readers.pictures import picture_files, read_picture
 
@@ -29,7 +34,7 @@ class MonocularOptions:
     """Which estimator, and what of its answers is kept.
 
     Attributes:
-        model: folder or hub id of a ZoeDepth, DepthPro or metric Depth Anything checkpoint.
+        model: folder or hub id of a ZoeDepth or metric Depth Anything checkpoint.
         scale: of the model's output; what is farther than its limit is cut off to 0.
         device: such as ``cpu`` or ``cuda``.
     """
@@ -52,24 +57,26 @@ class MonocularDepth:
         Raises:
             CheckpointError: they are not there, or the model's answers are not metres.
         """
-        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+        from transformers import AutoModelForDepthEstimation
 
         try:
             model = AutoModelForDepthEstimation.from_pretrained(options.model)
-            processor = AutoImageProcessor.from_pretrained(options.model)  # type: ignore[no-untyped-call]
+            kind = model.config.model_type
+            if kind != "zoedepth" and not (
+                kind == "depth_anything" and model.config.depth_estimation_type == "metric"
+            ):
+                raise CheckpointError(
+                    f"{options.model!r} ({kind}) is not known to answer in metres, and no scale"
+                    " turns relative depth into millimetres; use ZoeDepth or a metric Depth"
+                    " Anything checkpoint"
+                )
+            processor = _processor_class(kind).from_pretrained(options.model)
         except (OSError, ValueError) as error:
+            if isinstance(error, CheckpointError):
+                raise
             raise CheckpointError(
                 f"cannot load a depth estimator from {options.model!r}: {error}"
             ) from error
-        kind = model.config.model_type
-        metric = kind in ("zoedepth", "depth_pro") or (
-            getattr(model.config, "depth_estimation_type", "") == "metric"
-        )
-        if not metric:
-            raise CheckpointError(
-                f"{options.model!r} ({kind}) answers relative depth, which no scale turns into"
-                " millimetres; use ZoeDepth, DepthPro or a metric Depth Anything checkpoint"
-            )
         return cls(processor, model.to(options.device).eval(), options)
 
     def estimate(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -77,16 +84,40 @@ class MonocularDepth:
         import torch
 
         inputs = self._processor(images=rgb, return_tensors="pt").to(self._options.device)
-        size = rgb.shape[:2]
         with torch.inference_mode():
-            outputs = self._model(**inputs)
-        arguments: dict[str, Any] = {"target_sizes": [size]}
-        if self._model.config.model_type == "zoedepth":
-            # the borders that its processor adds are cut off again
-            arguments["source_sizes"] = [size]
-        answer = self._processor.post_process_depth_estimation(outputs, **arguments)[0]
-        depth = answer["predicted_depth"].squeeze().float().cpu().numpy()
-        return to_millimetres(depth, self._options.scale)
+            depth_BHW = self._model(**inputs).predicted_depth
+            height_px, width_px = rgb.shape[:2]
+            border_v_px, border_u_px = self._borders_px(height_px, width_px)
+            # the library's own way back to the picture's size needs torchvision
+            resized = torch.nn.functional.interpolate(
+                depth_BHW[:, None].float(),
+                (height_px + 2 * border_v_px, width_px + 2 * border_u_px),
+                mode="bicubic",
+                align_corners=False,
+            )
+        inner = resized[
+            0, 0, border_v_px : border_v_px + height_px, border_u_px : border_u_px + width_px
+        ]
+        return to_millimetres(inner.cpu().numpy(), self._options.scale)
+
+    def _borders_px(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Rows and columns that ZoeDepth's processor has added on each side."""
+        if self._model.config.model_type != "zoedepth" or not self._processor.do_pad:
+            return 0, 0
+        return int(math.sqrt(height_px / 2) * 3), int(math.sqrt(width_px / 2) * 3)
+
+
+def _processor_class(kind: str) -> Any:
+    # by name: the library's own choice asks for torchvision in transformers 5.17
+    if kind == "zoedepth":
+        from transformers.models.zoedepth.image_processing_pil_zoedepth import (
+            ZoeDepthImageProcessorPil,
+        )
+
+        return ZoeDepthImageProcessorPil
+    from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
+
+    return DPTImageProcessorPil
 
 
 def write_depths(

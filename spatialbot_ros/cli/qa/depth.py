@@ -20,9 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def depth(
     images: Annotated[Path, typer.Option(help="Folder of pictures.")],
-    model: Annotated[
-        str, typer.Option(help="Folder or hub id: ZoeDepth, DepthPro, metric Depth Anything.")
-    ],
+    model: Annotated[str, typer.Option(help="Folder or hub id: ZoeDepth, metric Depth Anything.")],
     out: Annotated[Path, typer.Option(help="Folder of 16-bit PNGs in millimetres.")],
     max_mm: Annotated[int, typer.Option(min=1, help="What is farther becomes 0.")] = 20_000,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",

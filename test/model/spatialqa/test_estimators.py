@@ -8,15 +8,19 @@ import pytest
 import torch
 from drawn_scenes import DrawnRecipe, draw_scene
 from transformers import (
+    BeitConfig,
     DepthAnythingConfig,
     DepthAnythingForDepthEstimation,
     Dinov2Config,
     SamConfig,
     SamModel,
     SamProcessor,
+    ZoeDepthConfig,
+    ZoeDepthForDepthEstimation,
 )
 from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
 from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
+from transformers.models.zoedepth.image_processing_pil_zoedepth import ZoeDepthImageProcessorPil
 
 from spatialbot_model.contracts.errors import CheckpointError, ConfigurationError
 from spatialbot_model.spatialqa.depth_sources import DepthScale, read_depth
@@ -95,6 +99,38 @@ def test_relative_depth_is_refused(tmp_path: Path) -> None:
         MonocularDepth.open(MonocularOptions(str(tmp_path)))
     with pytest.raises(CheckpointError, match="cannot load"):
         MonocularDepth.open(MonocularOptions(str(tmp_path / "nothing")))
+
+
+def test_zoedepth_answers_in_the_picture_s_size(tmp_path: Path) -> None:
+    backbone = BeitConfig(
+        image_size=32,
+        patch_size=16,
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=16,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+        reshape_hidden_states=False,
+        use_relative_position_bias=True,
+    )
+    config = ZoeDepthConfig(
+        backbone_config=backbone,
+        backbone=None,
+        neck_hidden_sizes=[16, 16, 16, 16],
+        reassemble_factors=[4, 2, 1, 0.5],
+        fusion_hidden_size=16,
+        bottleneck_features=16,
+        num_relative_features=16,
+        bin_embedding_dim=8,
+        num_attractors=[8, 4, 2, 1],
+        bin_configurations=[{"n_bins": 8, "min_depth": 0.5, "max_depth": 9.0, "name": "nyu"}],
+    )
+    torch.manual_seed(0)
+    ZoeDepthForDepthEstimation(config).save_pretrained(tmp_path)
+    ZoeDepthImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    depth_mm = MonocularDepth.open(MonocularOptions(str(tmp_path))).estimate(RGB)
+    assert depth_mm.shape == RGB.shape[:2]
+    assert 0 < np.median(depth_mm) <= 9500
 
 
 @pytest.fixture(scope="module")
