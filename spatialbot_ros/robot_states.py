@@ -1,6 +1,6 @@
 """The newest states of the robot, kept until the frames that they belong to arrive. Thread-safe.
 
-Poses and gripper states come each on their own topic, one of both per control cycle.
+Executor and gripper states come each on their own topic, one of both per control cycle.
 """
 
 import threading
@@ -25,10 +25,14 @@ class _Track:
 
     def add(self, message: Any) -> None:
         stamp_ns = stamp_ns_of(message.header.stamp)
-        if self.stamps_ns and stamp_ns <= self.stamps_ns[-1]:
+        if self.stamps_ns and stamp_ns < self.stamps_ns[-1]:
             # the clock was set back: what is known belongs to another run
             self.stamps_ns.clear()
             self.messages.clear()
+        if self.stamps_ns and stamp_ns == self.stamps_ns[-1]:
+            # a cycle that acknowledges an action repeats a stamp of simulated time
+            self.messages[-1] = message
+            return
         self.stamps_ns.append(stamp_ns)
         self.messages.append(message)
 
@@ -42,12 +46,12 @@ class RobotStates:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._poses, self._grippers = _Track(), _Track()
+        self._executor, self._grippers = _Track(), _Track()
 
-    def add_pose(self, message: Any) -> None:
-        """A PoseStamped of the tool centre point."""
+    def add_executor(self, message: Any) -> None:
+        """An ExecutorState."""
         with self._lock:
-            self._poses.add(message)
+            self._executor.add(message)
 
     def add_gripper(self, message: Any) -> None:
         """A GripperState."""
@@ -61,7 +65,7 @@ class RobotStates:
             ConfigurationError: it is no pose.
         """
         with self._lock:
-            pose, gripper = self._poses.at(frame_ns), self._grippers.at(frame_ns)
-        if pose is None or gripper is None:
+            executor, gripper = self._executor.at(frame_ns), self._grippers.at(frame_ns)
+        if executor is None or gripper is None:
             return None
-        return robot_state_of(pose, gripper)
+        return robot_state_of(executor, gripper)

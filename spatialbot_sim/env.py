@@ -101,7 +101,9 @@ class Proprioception:
     @property
     def state(self) -> RobotState:
         """What a policy is told of it."""
-        return RobotState(self.T_base_ee, self.gripper_width_m, self.gripper_closed)
+        return RobotState(
+            self.T_base_ee, self.T_base_target, self.gripper_width_m, self.gripper_closed
+        )
 
 
 class TabletopEnv:

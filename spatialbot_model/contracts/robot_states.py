@@ -40,13 +40,13 @@ def state_of_frame(stamps_ns: Sequence[int], frame_ns: int) -> int | None:
     return None
 
 
-def robot_state_of(pose: Any, gripper: Any) -> RobotState:
-    """State from a PoseStamped of the tool centre point and a GripperState.
+def robot_state_of(executor: Any, gripper: Any) -> RobotState:
+    """State from an ExecutorState and a GripperState.
 
     Raises:
         ConfigurationError: numbers that are not finite, or no rotation.
     """
     # a quaternion of zeros is refused as what it becomes
     with np.errstate(invalid="ignore"):
-        T_base_ee = pose_of(pose.pose)
-    return RobotState(T_base_ee, float(gripper.width), bool(gripper.closed_command))
+        measured, target = pose_of(executor.measured), pose_of(executor.target)
+    return RobotState(measured, target, float(gripper.width), bool(gripper.closed_command))

@@ -130,45 +130,49 @@ class PromptImage:
             raise ConfigurationError(f"image age is {self.age}, expected 0 (newest) or more")
 
 
-ROBOT_STATE_WIDTH = 11
+ROBOT_STATE_WIDTH = 20
 """Numbers of `RobotState.vector`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RobotState:
-    """What the robot measures about itself when a frame is taken (proprioception).
+    """What the robot knows about itself when a frame is taken (proprioception).
 
     Attributes:
         T_base_ee: (4, 4) measured pose of the tool centre point in `fr3_link0`.
+        T_base_target: (4, 4) where the actions so far have sent it; deltas add to this pose, and
+            the measured one follows late.
         gripper_width_m: opening between the fingers.
         gripper_closed: what the gripper was last asked to do.
 
     Raises:
-        ConfigurationError: no (4, 4) float64 pose, or numbers that are not finite.
+        ConfigurationError: no (4, 4) float64 poses, or numbers that are not finite.
     """
 
     T_base_ee: NDArray[np.float64]
+    T_base_target: NDArray[np.float64]
     gripper_width_m: float
     gripper_closed: bool
 
     def __post_init__(self) -> None:
-        pose = self.T_base_ee
-        if pose.dtype != np.float64 or pose.shape != (4, 4):
-            raise ConfigurationError(
-                f"a robot's state has a pose of {pose.dtype} {pose.shape}, expected float64 (4, 4)"
-            )
-        if not (np.isfinite(pose).all() and np.isfinite(self.gripper_width_m)):
-            raise ConfigurationError(
-                f"a robot's state has the pose {pose.tolist()} and the gripper width"
-                f" {self.gripper_width_m} m; expected finite numbers"
-            )
+        for pose in (self.T_base_ee, self.T_base_target):
+            if pose.dtype != np.float64 or pose.shape != (4, 4):
+                raise ConfigurationError(
+                    f"a robot's state has a pose of {pose.dtype} {pose.shape}, expected float64"
+                    " (4, 4)"
+                )
+            if not (np.isfinite(pose).all() and np.isfinite(self.gripper_width_m)):
+                raise ConfigurationError(
+                    f"a robot's state has the pose {pose.tolist()} and the gripper width"
+                    f" {self.gripper_width_m} m; expected finite numbers"
+                )
 
     @classmethod
     def from_vector(cls, vector: NDArray[np.float32]) -> "RobotState | None":
         """Inverse of `vector`; None where it is unknown (NaN).
 
         Raises:
-            ConfigurationError: not eleven numbers.
+            ConfigurationError: another number of numbers.
         """
         if vector.shape != (ROBOT_STATE_WIDTH,):
             raise ConfigurationError(
@@ -178,23 +182,32 @@ class RobotState:
         if np.isnan(vector).any():
             return None
         values = vector.astype(np.float64)
-        T_base_ee = np.eye(4)
-        T_base_ee[:3, 0], T_base_ee[:3, 1], T_base_ee[:3, 3] = values[3:6], values[6:9], values[:3]
-        T_base_ee[:3, 2] = np.cross(values[3:6], values[6:9])
-        return cls(T_base_ee, float(values[9]), bool(values[10]))
+        return cls(_pose(values[:9]), _pose(values[11:]), float(values[9]), bool(values[10]))
 
     def vector(self) -> NDArray[np.float32]:
-        """(11,): x, y, z [m], the first two columns of the rotation, width [m], closed (0, 1)."""
-        return np.array(
+        """(20,): measured pose (9), width [m], closed (0, 1), target pose (9).
+
+        A pose is x, y, z [m] and the first two columns of the rotation.
+        """
+        measured, target = self.T_base_ee, self.T_base_target
+        return np.concatenate(
             [
-                *self.T_base_ee[:3, 3],
-                *self.T_base_ee[:3, 0],
-                *self.T_base_ee[:3, 1],
-                self.gripper_width_m,
-                self.gripper_closed,
-            ],
-            np.float32,
-        )
+                measured[:3, 3],
+                measured[:3, 0],
+                measured[:3, 1],
+                [self.gripper_width_m, self.gripper_closed],
+                target[:3, 3],
+                target[:3, 0],
+                target[:3, 1],
+            ]
+        ).astype(np.float32)
+
+
+def _pose(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    T = np.eye(4)
+    T[:3, 0], T[:3, 1], T[:3, 3] = numbers[3:6], numbers[6:9], numbers[:3]
+    T[:3, 2] = np.cross(numbers[3:6], numbers[6:9])
+    return T
 
 
 @dataclass(frozen=True, slots=True)

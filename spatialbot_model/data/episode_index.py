@@ -20,7 +20,7 @@ from spatialbot_model.contracts.episode import (
     COLOR_INFO_TOPIC,
     COLOR_TOPIC,
     DEPTH_TOPIC,
-    EE_POSE_TOPIC,
+    EXECUTOR_STATE_TOPIC,
     GRIPPER_TOPIC,
     INSTRUCTION_TOPIC,
     POLICY_STEP_TOPIC,
@@ -80,7 +80,7 @@ class EpisodeIndex:
         color_at, depth_at: (F, 4) int64: number of the file, and the `Location` in it.
         step_stamps_ns: (N,) int64: when each step was answered.
         step_frames: (N, H) int32: frames of a step by number, newest first, padded.
-        step_states: (N, 11) float32, `RobotState.vector` at or before the newest frame of each
+        step_states: (N, 20) float32, `RobotState.vector` at or before the newest frame of each
             step (right after it at the start of a recording), NaN where the bag does not tell.
         bins: (N, 7) uint8, 255 where the instruction ended without an action.
         sources, texts, instructions: of each step, see `ControlStep`.
@@ -177,7 +177,7 @@ def _build(
     history: int,
 ) -> EpisodeIndex:
     contents = reader.locate(
-        (*_COLOR_TOPICS, *_DEPTH_TOPICS, *_EVENT_TOPICS, EE_POSE_TOPIC, GRIPPER_TOPIC)
+        (*_COLOR_TOPICS, *_DEPTH_TOPICS, *_EVENT_TOPICS, EXECUTOR_STATE_TOPIC, GRIPPER_TOPIC)
     )
     color_topic, color = _images(folder, reader, contents, _COLOR_TOPICS)
     depth_topic, depth = _images(folder, reader, contents, _DEPTH_TOPICS)
@@ -191,7 +191,7 @@ def _build(
             folder, metadata, reader, contents, sorted(set(color) & set(depth)), history
         )
         states = step_states(
-            _stamped(reader, contents, EE_POSE_TOPIC),
+            _stamped(reader, contents, EXECUTOR_STATE_TOPIC),
             _stamped(reader, contents, GRIPPER_TOPIC),
             [step.frames_ns[0] for step in steps],
         )

@@ -22,7 +22,7 @@ from spatialbot_model.data.bag_reader import BAG_METADATA_NAME
 from spatialbot_model.data.episode_index import EpisodeIndex, build_index
 from spatialbot_model.data.mcap_file import Channel
 
-_VERSION = 3
+_VERSION = 4
 _ARRAYS = (
     "frame_stamps_ns",
     "color_at",

@@ -1,4 +1,4 @@
-"""The robot's state at each step, from the poses and gripper states of a bag."""
+"""The robot's state at each step, from the executor and gripper states of a bag."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,23 +26,23 @@ class StampedMessages:
 
 
 def step_states(
-    poses: StampedMessages, grippers: StampedMessages, frames_ns: Sequence[int]
+    executor: StampedMessages, grippers: StampedMessages, frames_ns: Sequence[int]
 ) -> NDArray[np.float32]:
-    """(N, 11) of `RobotState.vector` at each frame, NaN where the bag does not tell.
+    """(N, 20) of `RobotState.vector` at each frame, NaN where the bag does not tell.
 
     Args:
-        poses: PoseStamped of the tool centre point.
+        executor: ExecutorState.
         grippers: GripperState.
         frames_ns: (N,) stamps.
     """
     states = np.full((len(frames_ns), ROBOT_STATE_WIDTH), np.nan, np.float32)
     for row, frame_ns in enumerate(frames_ns):
-        pose = state_of_frame(poses.stamps_ns, frame_ns)
+        posed = state_of_frame(executor.stamps_ns, frame_ns)
         gripper = state_of_frame(grippers.stamps_ns, frame_ns)
-        if pose is None or gripper is None:
+        if posed is None or gripper is None:
             continue
         try:
-            states[row] = robot_state_of(poses.read(pose), grippers.read(gripper)).vector()
+            states[row] = robot_state_of(executor.read(posed), grippers.read(gripper)).vector()
         except ConfigurationError:
             # no pose was measured; a sample without one serves models that do not ask for it
             continue

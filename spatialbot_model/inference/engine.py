@@ -107,7 +107,7 @@ class Engine:
         frames = tuple(
             RgbdFrame(-age, black, depth_mm, intrinsics) for age in range(HISTORY_LENGTH)
         )
-        robot = RobotState(np.eye(4), 0.0, False)
+        robot = RobotState(np.eye(4), np.eye(4), 0.0, False)
         self.act(self.session(), Observation(frames, "wait", np.eye(4), robot))
 
     def session(self) -> EngineSession:

@@ -71,7 +71,7 @@ class ImageEncoder:
             if observation.robot is None:
                 raise PolicyError(
                     "this checkpoint acts by the robot's state, and the observation has none;"
-                    " is the executor publishing /spatialbot/ee_pose and /spatialbot/gripper?"
+                    " does the executor publish /spatialbot/executor_state and .../gripper?"
                 )
             state = torch.from_numpy(observation.robot.vector())[None]
         features = cache.features(observation.frames, encode)

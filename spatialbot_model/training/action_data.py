@@ -93,7 +93,7 @@ class ActionData:
 
         Returns:
             input_ids, targets, attention_mask (B, T) int64, padded on the right; newest
-            (B, 2, P, C) and older (B, H - 1, 2, C) float16 features; robot_state (B, 11) float32;
+            (B, 2, P, C) and older (B, H - 1, 2, C) float16 features; robot_state (B, 20) float32;
             action_bins (B, 7) int64, -1 where the instruction has ended; waypoint_bins (B, 2, 4)
             float32 and waypoint_known (B, 2) bool.
         """

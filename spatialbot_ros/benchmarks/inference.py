@@ -147,7 +147,7 @@ def _observations(num: int, num_frames: int, seed: int) -> Iterator[Observation]
         history.push(frame)
         if index >= num_frames - 1:
             T_base_ee = compose(np.diag([1.0, -1.0, -1.0]), rng.uniform(0.2, 0.6, 3))
-            robot = RobotState(T_base_ee, rng.uniform(0.0, 0.08), bool(rng.integers(2)))
+            robot = RobotState(T_base_ee, T_base_ee, rng.uniform(0.0, 0.08), bool(rng.integers(2)))
             yield Observation(history.frames(), _INSTRUCTION, np.eye(4), robot)
 
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import CameraInfo, Image
-from spatialbot_msgs.msg import GripperState
+from spatialbot_msgs.msg import ExecutorState, GripperState
 
 from spatialbot_model.contracts.errors import ConfigurationError, StaleDataError
 from spatialbot_model.contracts.history import FrameHistory
@@ -55,7 +54,7 @@ class ObservationSource:
         # a group of its own: images take long to convert, and states must not queue behind them
         group = MutuallyExclusiveCallbackGroup()
         for topic, message_type, callback in (
-            ("/spatialbot/ee_pose", PoseStamped, self._states.add_pose),
+            ("/spatialbot/executor_state", ExecutorState, self._states.add_executor),
             ("/spatialbot/gripper", GripperState, self._states.add_gripper),
         ):
             node.create_subscription(

@@ -115,6 +115,11 @@ def messages_of(step: int, ns: int | None = None) -> dict[str, Any]:
         k=k,
     )
     point = build("geometry_msgs/msg/Point", x=0.5, y=0.02 * step - 0.1, z=0.2)
+    pose = build(
+        "geometry_msgs/msg/Pose",
+        position=point,
+        orientation=build("geometry_msgs/msg/Quaternion", x=1.0, y=0.0, z=0.0, w=0.0),
+    )
     msgs = "spatialbot_msgs/msg"
     return {
         contract.COLOR_INFO_TOPIC: info,
@@ -130,17 +135,17 @@ def messages_of(step: int, ns: int | None = None) -> dict[str, Any]:
         contract.EE_POSE_TOPIC: build(
             "geometry_msgs/msg/PoseStamped",
             header=header(ns),
-            pose=build(
-                "geometry_msgs/msg/Pose",
-                position=point,
-                orientation=build("geometry_msgs/msg/Quaternion", x=1.0, y=0.0, z=0.0, w=0.0),
-            ),
+            pose=pose,
         ),
         contract.GRIPPER_TOPIC: build(
             f"{msgs}/GripperState", header=header(ns), width=0.04, closed_command=step > 3
         ),
         contract.EXECUTOR_STATE_TOPIC: build(
-            f"{msgs}/ExecutorState", header=header(ns), state="running"
+            f"{msgs}/ExecutorState",
+            header=header(ns),
+            state="running",
+            measured=pose,
+            target=pose,
         ),
         contract.ACTION_TOPIC: build(
             f"{msgs}/DeltaAction",

@@ -8,13 +8,14 @@ from spatialbot_ros.robot_states import RobotStates
 MS = 1_000_000
 
 
-def pose(ns: int, x_m: float = 0.5):
+def executor(ns: int, x_m: float = 0.5):
     point = synthetic.build("geometry_msgs/msg/Point", x=x_m, y=0.0, z=0.2)
     turn = synthetic.build("geometry_msgs/msg/Quaternion", x=1.0, y=0.0, z=0.0, w=0.0)
     return synthetic.build(
-        "geometry_msgs/msg/PoseStamped",
+        "spatialbot_msgs/msg/ExecutorState",
         header=synthetic.header(ns),
-        pose=synthetic.build("geometry_msgs/msg/Pose", position=point, orientation=turn),
+        measured=synthetic.build("geometry_msgs/msg/Pose", position=point, orientation=turn),
+        target=synthetic.build("geometry_msgs/msg/Pose", position=point, orientation=turn),
     )
 
 
@@ -30,7 +31,7 @@ def gripper(ns: int, width_m: float = 0.08, closed: bool = False):
 def test_without_one_of_the_two_topics_nothing_is_known() -> None:
     states = RobotStates()
     assert states.at(0) is None
-    states.add_pose(pose(20 * MS))
+    states.add_executor(executor(20 * MS))
     assert states.at(30 * MS) is None
     states.add_gripper(gripper(20 * MS, 0.06, True))
     state = states.at(30 * MS)
@@ -42,7 +43,7 @@ def test_without_one_of_the_two_topics_nothing_is_known() -> None:
 def test_a_frame_gets_its_own_state_and_not_the_newest() -> None:
     states = RobotStates()
     for k in range(1, 10):
-        states.add_pose(pose(k * 20 * MS, x_m=0.01 * k))
+        states.add_executor(executor(k * 20 * MS, x_m=0.01 * k))
         states.add_gripper(gripper(k * 20 * MS, closed=k >= 5))
     # a frame takes its time: it was exposed long before the newest state
     before, after = states.at(99 * MS), states.at(100 * MS)
@@ -55,9 +56,9 @@ def test_a_frame_gets_its_own_state_and_not_the_newest() -> None:
 def test_a_clock_that_was_set_back_begins_anew() -> None:
     states = RobotStates()
     for ns in (9000 * MS, 9020 * MS):
-        states.add_pose(pose(ns))
+        states.add_executor(executor(ns))
         states.add_gripper(gripper(ns))
-    states.add_pose(pose(20 * MS, x_m=0.3))
+    states.add_executor(executor(20 * MS, x_m=0.3))
     states.add_gripper(gripper(20 * MS))
     state = states.at(25 * MS)
     assert state is not None
@@ -68,7 +69,17 @@ def test_a_clock_that_was_set_back_begins_anew() -> None:
 def test_it_forgets_what_is_long_past() -> None:
     states = RobotStates()
     for k in range(1, 1001):
-        states.add_pose(pose(k * 20 * MS))
+        states.add_executor(executor(k * 20 * MS))
         states.add_gripper(gripper(k * 20 * MS))
     assert states.at(5000 * MS) is None
     assert states.at(20_000 * MS) is not None
+
+
+def test_a_stamp_that_is_repeated_tells_the_latest() -> None:
+    states = RobotStates()
+    states.add_gripper(gripper(20 * MS))
+    for x_m in (0.3, 0.4):
+        states.add_executor(executor(20 * MS, x_m=x_m))
+    state = states.at(25 * MS)
+    assert state is not None
+    assert state.T_base_ee[0, 3] == 0.4

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionClient
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.parameter import Parameter
@@ -73,7 +72,7 @@ class Surroundings:
     """Test double of camera and executor: 30 Hz images, a state that acknowledges actions."""
 
     publish_states = True
-    """Whether pose and gripper are told: just before and just after each frame."""
+    """Whether the gripper is told, just before and just after each frame, as the pose is."""
 
     def __init__(self) -> None:
         self.node = rclpy.create_node("surroundings")
@@ -91,7 +90,6 @@ class Surroundings:
         self._state = self.node.create_publisher(
             ExecutorState, "/spatialbot/executor_state", QoSProfile(depth=10)
         )
-        self._ee_pose = self.node.create_publisher(PoseStamped, "/spatialbot/ee_pose", 10)
         self._gripper = self.node.create_publisher(GripperState, "/spatialbot/gripper", 10)
         self.node.create_subscription(DeltaActionMsg, "/spatialbot/action", self._on_action, 10)
         self.node.create_subscription(
@@ -113,15 +111,12 @@ class Surroundings:
         return response
 
     def _tick(self) -> None:
-        state = ExecutorState(state=self.state, last_sequence=self._sequence, detail="as set")
-        state.measured.position.x = self.measured_x_m
-        self._state.publish(state)
-        if not self.publish_images:
-            return
         stamp_ns = self.node.get_clock().now().nanoseconds
-        if self.publish_states:
-            for state_ns in (stamp_ns - STATE_NS, stamp_ns + STATE_NS):
-                self._send_state(state_ns)
+        if not self.publish_images:
+            self._send_state(stamp_ns)
+            return
+        for state_ns in (stamp_ns - STATE_NS, stamp_ns + STATE_NS):
+            self._send_state(state_ns)
         frame = COLOR_OPTICAL_FRAME
         self._info.publish(camera_info_to_msg(INTRINSICS, frame, stamp_ns))
         color = np.full((48, 64, 3), 90, np.uint8)
@@ -130,17 +125,27 @@ class Surroundings:
         self._depth.publish(image_to_msg(depth_mm, "16UC1", frame, stamp_ns))
 
     def _send_state(self, stamp_ns: int) -> None:
-        """A state that tells by its numbers of which moment it is."""
-        pose = PoseStamped(pose=pose_to_msg(compose(np.diag([1.0, -1.0, -1.0]), [0.4, 0.0, 0.2])))
-        pose.pose.position.x = width_m = self.told_by(stamp_ns)
-        gripper = GripperState(width=width_m, closed_command=True)
-        pose.header.stamp = gripper.header.stamp = ns_to_stamp(stamp_ns)
-        self._ee_pose.publish(pose)
-        self._gripper.publish(gripper)
+        """A state whose target and width tell of which moment it is."""
+        pose = pose_to_msg(compose(np.diag([1.0, -1.0, -1.0]), [self.measured_x_m, 0.0, 0.2]))
+        target = pose_to_msg(
+            compose(np.diag([1.0, -1.0, -1.0]), [self.told_by(stamp_ns), 0.0, 0.2])
+        )
+        state = ExecutorState(
+            state=self.state,
+            last_sequence=self._sequence,
+            detail="as set",
+            measured=pose,
+            target=target,
+        )
+        gripper = GripperState(width=self.told_by(stamp_ns), closed_command=True)
+        state.header.stamp = gripper.header.stamp = ns_to_stamp(stamp_ns)
+        self._state.publish(state)
+        if self.publish_states:
+            self._gripper.publish(gripper)
 
     @staticmethod
     def told_by(stamp_ns: int) -> float:
-        """The x and the width [m] of the state of this moment."""
+        """The target's x and the width [m] of this moment."""
         return (stamp_ns % 10**10) * 1e-10
 
     def execute(self, instruction: str = "go", max_steps: int = 0) -> ExecuteInstruction.Result:

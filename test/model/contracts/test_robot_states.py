@@ -26,7 +26,8 @@ def messages(quaternion=(1.0, 0.0, 0.0, 0.0), x_m: float = 0.5) -> tuple[object,
         position=SimpleNamespace(x=x_m, y=-0.1, z=0.3),
         orientation=SimpleNamespace(x=x, y=y, z=z, w=w),
     )
-    return SimpleNamespace(pose=pose), SimpleNamespace(width=0.05, closed_command=True)
+    executor = SimpleNamespace(measured=pose, target=pose)
+    return executor, SimpleNamespace(width=0.05, closed_command=True)
 
 
 def test_it_is_the_newest_that_is_not_younger() -> None:

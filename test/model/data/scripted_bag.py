@@ -21,7 +21,8 @@ from spatialbot_model.contracts.episode_images import (
 from spatialbot_model.contracts.episode_sidecar import write_sidecar
 
 MSGS = "spatialbot_msgs/msg"
-STATE_TOPICS = (contract.EE_POSE_TOPIC, contract.GRIPPER_TOPIC)
+STATE_TOPICS = (contract.EXECUTOR_STATE_TOPIC, contract.GRIPPER_TOPIC)
+LEAD_M = 0.015
 ROBOT_TOPICS = (contract.JOINTS_TOPIC, *STATE_TOPICS)
 CONVERTED = (contract.COLOR_TOPIC, contract.DEPTH_TOPIC)
 
@@ -159,21 +160,26 @@ def step_messages(sequence: int, step: Step, spec_id: str) -> list[tuple[str, st
 
 
 def state_messages(state: State, log_ns: int) -> list[tuple[str, str, Any, int]]:
-    """PoseStamped and GripperState."""
+    """ExecutorState, its target a little ahead, and GripperState."""
     header = synthetic.header(state.stamp_ns)
-    point = synthetic.build("geometry_msgs/msg/Point", x=state.x_m, y=-0.1, z=0.2)
+    point, ahead = (
+        synthetic.build("geometry_msgs/msg/Point", x=state.x_m + lead_m, y=-0.1, z=0.2)
+        for lead_m in (0.0, LEAD_M)
+    )
     turn = dict(zip("xyzw", state.quaternion, strict=True))
     orientation = synthetic.build("geometry_msgs/msg/Quaternion", **turn)
-    pose = synthetic.build(
-        "geometry_msgs/msg/PoseStamped",
+    executor = synthetic.build(
+        f"{MSGS}/ExecutorState",
         header=header,
-        pose=synthetic.build("geometry_msgs/msg/Pose", position=point, orientation=orientation),
+        state="running",
+        measured=synthetic.build("geometry_msgs/msg/Pose", position=point, orientation=orientation),
+        target=synthetic.build("geometry_msgs/msg/Pose", position=ahead, orientation=orientation),
     )
     gripper = synthetic.build(
         f"{MSGS}/GripperState", header=header, width=state.width_m, closed_command=state.closed
     )
     return [
-        (contract.EE_POSE_TOPIC, "geometry_msgs/msg/PoseStamped", pose, log_ns),
+        (contract.EXECUTOR_STATE_TOPIC, f"{MSGS}/ExecutorState", executor, log_ns),
         (contract.GRIPPER_TOPIC, f"{MSGS}/GripperState", gripper, log_ns),
     ]
 

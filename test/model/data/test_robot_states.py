@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic_episode as synthetic
-from scripted_bag import State, write_bag
+from scripted_bag import LEAD_M, State, write_bag
 
-from spatialbot_model.contracts.episode import EE_POSE_TOPIC, GRIPPER_TOPIC
+from spatialbot_model.contracts.episode import EXECUTOR_STATE_TOPIC, GRIPPER_TOPIC
 from spatialbot_model.contracts.robot_states import STALE_NS
 from spatialbot_model.contracts.types import RobotState
 from spatialbot_model.data import index_files
@@ -50,12 +50,13 @@ def test_a_sample_has_the_newest_state_that_is_not_younger(
         expected = [s for s in STATES if s.stamp_ns <= frame_ns] or STATES[:1]
         assert state is not None
         assert state.T_base_ee[0, 3] == pytest.approx(expected[-1].x_m)
+        assert state.T_base_target[0, 3] == pytest.approx(expected[-1].x_m + LEAD_M)
         np.testing.assert_allclose(state.T_base_ee[:3, :3], np.diag([1.0, -1.0, -1.0]))
         assert state.gripper_width_m == pytest.approx(expected[-1].width_m)
         assert state.gripper_closed == expected[-1].closed == (step > 3)
 
 
-@pytest.mark.parametrize("topic", [EE_POSE_TOPIC, GRIPPER_TOPIC])
+@pytest.mark.parametrize("topic", [EXECUTOR_STATE_TOPIC, GRIPPER_TOPIC])
 def test_a_bag_without_states_gives_samples_without(tmp_path: Path, topic: str) -> None:
     folder = write_bag(tmp_path / "e", NUM_STEPS, states=STATES, leave_out=(topic,))
     assert states_of(folder) == [None] * NUM_STEPS

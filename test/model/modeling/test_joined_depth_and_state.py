@@ -42,7 +42,7 @@ def test_an_older_frame_is_the_mean_of_its_features(mini: torch.nn.Module) -> No
 @torch.no_grad()
 def test_the_state_stands_behind_the_newest_image(mini: torch.nn.Module) -> None:
     encoded = mini.encode_images(torch.randn(4, 3, 224, 224))
-    state = torch.from_numpy(RobotState(np.eye(4), 0.08, False).vector())[None]
+    state = torch.from_numpy(RobotState(np.eye(4), np.eye(4), 0.08, False).vector())[None]
     features = mini.prompt_features(encoded, [0, 1, 0, 1], [0, 0, 1, 1], state)
     assert features.shape == (49 + 1 + 1, 256)
     torch.testing.assert_close(features[49:50], mini.state_token(state))
@@ -67,7 +67,7 @@ def test_a_state_with_a_hole_is_unknown() -> None:
 @torch.no_grad()
 def test_millimetres_show_in_the_state(mini: torch.nn.Module) -> None:
     states = torch.zeros(2, ROBOT_STATE_WIDTH)
-    states[1, 0] = 0.002
+    states[1, 11] = 0.002
     one, other = mini.state_token(states)
     assert (one - other).abs().max() > 1e-3
 

@@ -114,7 +114,10 @@ def make_state(frame: RgbdFrame) -> RobotState | None:
     T_base_ee = T_BASE_CAMERA.copy()
     T_base_ee[:3, 3] = random.random(3)
     known = frame.stamp_ns // 100_000_000 % 4 > 0
-    return RobotState(T_base_ee, random.random(), random.random() < 0.5) if known else None
+    T_base_target = T_base_ee.copy()
+    T_base_target[:3, 3] = random.random(3)
+    width_m, closed = random.random(), random.random() < 0.5
+    return RobotState(T_base_ee, T_base_target, width_m, closed) if known else None
 
 
 def observe(frames: Sequence[RgbdFrame], instruction: str = "pick it") -> Observation:

@@ -39,7 +39,7 @@ FRAMES = (make_frame(2), make_frame(1))
 STEP = Step(
     "ab" * 16, 7, (FRAMES[0].stamp_ns, *[FRAMES[1].stamp_ns] * 3), FRAMES, "pick", T_BASE_CAMERA, 2
 )
-TOLD = replace(STEP, robot=RobotState(T_BASE_CAMERA, 0.035, True))
+TOLD = replace(STEP, robot=RobotState(T_BASE_CAMERA, T_BASE_CAMERA, 0.035, True))
 MESSAGES: tuple[Message, ...] = (
     Hello(PROTOCOL_VERSION, "secret", ActionSpec(), "test"),
     Welcome("ab" * 16, "double", ActionSpec(rate_hz=5.0), "test", True),

@@ -67,7 +67,7 @@ def test_an_observation_tells_the_robots_state_at_its_frame(start: Start) -> Non
         assert state is not None
         assert state.gripper_closed
         np.testing.assert_allclose(state.T_base_ee[:3, :3], np.diag([1.0, -1.0, -1.0]))
-        for told_m in (state.T_base_ee[0, 3], state.gripper_width_m):
+        for told_m in (state.T_base_target[0, 3], state.gripper_width_m):
             # one of a later moment would be nearly ten seconds old
             age_ns = (lab.told_by(observation.newest.stamp_ns) - told_m) % 1.0 * 1e10
             assert STATE_NS - 10 < age_ns <= STALE_NS
