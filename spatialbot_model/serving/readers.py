@@ -214,7 +214,12 @@ _READERS: dict[type, dict[str, Callable[[Any, str], Any]]] = {
         **dict.fromkeys(("fx_px", "fy_px", "cx_px", "cy_px"), _number),
         "distortion": _list(_number, 5, 5),
     },
-    RobotState: {"T_base_ee": _pose, "gripper_width_m": _number, "gripper_closed": _flag},
+    RobotState: {
+        "T_base_ee": _pose,
+        "T_base_target": _pose,
+        "gripper_width_m": _number,
+        "gripper_closed": _flag,
+    },
     PolicyStep: {
         "text": _text,
         "observation_stamp_ns": _STAMP,
