@@ -34,6 +34,7 @@ EE_POSE_TOPIC = "/spatialbot/ee_pose"
 GRIPPER_TOPIC = "/spatialbot/gripper"
 ACTION_TOPIC = "/spatialbot/action"
 POLICY_STEP_TOPIC = "/spatialbot/policy_step"
+ANNOTATION_TOPIC = "/spatialbot/annotation"
 INSTRUCTION_TOPIC = "/spatialbot/instruction"
 SAFETY_EVENT_TOPIC = "/spatialbot/safety_event"
 EXECUTOR_STATE_TOPIC = "/spatialbot/executor_state"
@@ -92,6 +93,7 @@ EPISODE_TOPICS: Mapping[str, EpisodeTopic] = {
         EpisodeTopic(EXECUTOR_STATE_TOPIC, "spatialbot_msgs/msg/ExecutorState", _S),
         EpisodeTopic(ACTION_TOPIC, "spatialbot_msgs/msg/DeltaAction", _E),
         EpisodeTopic(POLICY_STEP_TOPIC, "spatialbot_msgs/msg/PolicyStep", _E, required=False),
+        EpisodeTopic(ANNOTATION_TOPIC, "spatialbot_msgs/msg/Annotation", _E, required=False),
         EpisodeTopic(
             INSTRUCTION_TOPIC, "std_msgs/msg/String", _E, required=False, has_header=False
         ),
