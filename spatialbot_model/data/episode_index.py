@@ -17,6 +17,7 @@ from spatialbot_model.contracts.action_codec import FINISHED_TEXT
 from spatialbot_model.contracts.action_spec import NUM_BINS
 from spatialbot_model.contracts.episode import (
     ACTION_TOPIC,
+    ANNOTATION_TOPIC,
     COLOR_INFO_TOPIC,
     COLOR_TOPIC,
     DEPTH_TOPIC,
@@ -35,6 +36,7 @@ from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import ActionSpecMismatchError, RecordingError
 from spatialbot_model.contracts.message_fields import intrinsics_of, stamp_ns_of
 from spatialbot_model.contracts.types import CameraIntrinsics, RgbdFrame
+from spatialbot_model.data.annotations import Annotations, annotations_of
 from spatialbot_model.data.bag_reader import (
     BagContents,
     BagReader,
@@ -60,6 +62,7 @@ _EVENT_TOPICS = (
     INSTRUCTION_TOPIC,
     SAFETY_EVENT_TOPIC,
     COLOR_INFO_TOPIC,
+    ANNOTATION_TOPIC,
 )
 _NO_BINS = 255
 _REFUSED = 2
@@ -84,6 +87,7 @@ class EpisodeIndex:
             step (right after it at the start of a recording), NaN where the bag does not tell.
         bins: (N, 7) uint8, 255 where the instruction ended without an action.
         sources, texts, instructions: of each step, see `ControlStep`.
+        annotations: what a demonstrator would have answered, where the bag tells.
         lost: why steps could not be used -> how many.
     """
 
@@ -103,6 +107,7 @@ class EpisodeIndex:
     sources: tuple[str, ...]
     texts: tuple[str, ...]
     instructions: tuple[str, ...]
+    annotations: Annotations
     lost: Mapping[str, int]
 
     def __len__(self) -> int:
@@ -195,6 +200,13 @@ def _build(
             _stamped(reader, contents, GRIPPER_TOPIC),
             [step.frames_ns[0] for step in steps],
         )
+        annotations = annotations_of(
+            (
+                reader.message(contents.channels[ANNOTATION_TOPIC], at)
+                for at in contents.messages[ANNOTATION_TOPIC]
+            ),
+            {step.frames_ns[0]: number for number, step in enumerate(steps)},
+        )
     except (AttributeError, IndexError) as error:
         raise RecordingError(f"{folder}: a message lacks a field: {error}") from error
     if not steps:
@@ -221,6 +233,7 @@ def _build(
         sources=tuple(step.source for step in steps),
         texts=tuple(step.text for step in steps),
         instructions=tuple(step.instruction for step in steps),
+        annotations=annotations,
         lost=dict(lost),
     )
 

@@ -18,11 +18,12 @@ import numpy as np
 from spatialbot_model.contracts.episode import SIDECAR_NAME, EpisodeMetadata
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.types import CameraIntrinsics
+from spatialbot_model.data.annotations import Annotations
 from spatialbot_model.data.bag_reader import BAG_METADATA_NAME
 from spatialbot_model.data.episode_index import EpisodeIndex, build_index
 from spatialbot_model.data.mcap_file import Channel
 
-_VERSION = 4
+_VERSION = 5
 _ARRAYS = (
     "frame_stamps_ns",
     "color_at",
@@ -97,8 +98,12 @@ def _store(path: Path, index: EpisodeIndex, made_from: str, history: int) -> Non
         "depth_channel": asdict(index.depth_channel),
         "lost": dict(index.lost),
         **{name: getattr(index, name) for name in _LISTS},
+        "annotation_instructions": index.annotations.instructions,
+        "annotation_texts": index.annotations.texts,
     }
     arrays: dict[str, Any] = {name: getattr(index, name) for name in _ARRAYS}
+    arrays["annotation_steps"] = index.annotations.steps
+    arrays["annotation_waypoints"] = index.annotations.waypoints
     arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     # several processes may open one dataset; each leaves a whole file
@@ -134,6 +139,12 @@ def _load(path: Path, folder: Path, made_from: str, history: int) -> EpisodeInde
                 intrinsics=CameraIntrinsics(**camera),
                 color_channel=Channel(**facts["color_channel"]),
                 depth_channel=Channel(**facts["depth_channel"]),
+                annotations=Annotations(
+                    stored["annotation_steps"],
+                    stored["annotation_waypoints"],
+                    tuple(facts["annotation_instructions"]),
+                    tuple(facts["annotation_texts"]),
+                ),
                 lost=facts["lost"],
                 **values,
             )

@@ -1,12 +1,12 @@
 """Control steps of recorded episodes as batches for a model with a frozen vision tower.
 
 What the arm did is not what is learned where noise was added or a policy drove: the label is the
-answer that stands in the recording beside it.
+answer that stands in the recording beside it. A frame is shown once to all the instructions that
+are learned with it: pictures and texts of a batch are counted apart.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from spatialbot_model.contracts.action_codec import FINISHED_TEXT, DeltaAction
 from spatialbot_model.contracts.action_spec import NUM_BINS
 from spatialbot_model.contracts.conversation import Message
-from spatialbot_model.data.episode_index import EpisodeIndex
 from spatialbot_model.data.prompts import answer_text
-from spatialbot_model.data.samples import EpisodeDataset, answer_of
+from spatialbot_model.data.samples import EpisodeDataset
 from spatialbot_model.processing.processor import SpatialBotProcessor
+from spatialbot_model.training.action_rows import GRIPPER, NO_BIN, action_rows
+from spatialbot_model.training.contracts import Batch
 from spatialbot_model.training.features import FeatureStore
-from spatialbot_model.training.waypoints import hindsight_waypoints, to_bins
 
-GRIPPER = 6
-_NO_BIN = -1
+_MEASURED_POSITION, _WIDTH, _CLOSED = slice(0, 3), 9, 10
+"""Of `RobotState.vector`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class ActionDataOptions:
 
     Attributes:
         history: frames a prompt shows.
+        instructions: most instructions that are learned with one frame: its own and, drawn
+            anew every time, some of the others that it is annotated with.
         gripper_weight: how much likelier a step is drawn at which the gripper is told otherwise
             than before.
         finish_weight: the same of the last step.
@@ -41,6 +43,7 @@ class ActionDataOptions:
     """
 
     history: int = 4
+    instructions: int = 4
     gripper_weight: float = 4.0
     finish_weight: float = 2.0
     position_noise_m: float = 0.001
@@ -69,10 +72,20 @@ class ActionData:
         self._episodes = [dataset.episodes[number] for number in chosen]
         self._store = store
         self._features = [store.open(episode) for episode in self._episodes]
-        parts = [self._steps(number, episode) for number, episode in enumerate(self._episodes)]
-        self._episode, self._step, self._labels, self._states, self._points, self._known = (
-            np.concatenate(columns) for columns in zip(*parts, strict=True)
-        )
+        rows = [action_rows(episode) for episode in self._episodes]
+        lengths = [len(episode) for episode in self._episodes]
+        self._episode = np.repeat(np.arange(len(lengths)), lengths)
+        self._step = np.concatenate([np.arange(length) for length in lengths])
+        self._states = np.concatenate([episode.step_states for episode in self._episodes])
+        self._labels = np.concatenate([part.labels for part in rows])
+        self._points = np.concatenate([part.waypoints for part in rows])
+        self._known = np.concatenate([part.known for part in rows])
+        self._instructions = [text for part in rows for text in part.instructions]
+        per_step = [
+            np.bincount(part.steps, minlength=n) for part, n in zip(rows, lengths, strict=True)
+        ]
+        ends = np.cumsum(np.concatenate(per_step))
+        self._first_row = np.concatenate(([0], ends))
         self._prompts: dict[tuple[str, bool], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def __len__(self) -> int:
@@ -80,71 +93,81 @@ class ActionData:
 
     def weights(self) -> NDArray[np.float64]:
         """(n,) how likely each step is drawn, in proportion."""
-        finished = self._labels[:, 0] == _NO_BIN
-        told = self._labels[:, GRIPPER] > NUM_BINS // 2
-        switches = ~finished & (told != (self._states[:, 10] > 0.5))
+        own = self._labels[self._first_row[:-1]]
+        finished = own[:, 0] == NO_BIN
+        told = own[:, GRIPPER] > NUM_BINS // 2
+        switches = ~finished & (told != (self._states[:, _CLOSED] > 0.5))
         weights = np.ones(len(self))
         weights[switches] = self._options.gripper_weight
         weights[finished] = self._options.finish_weight
         return weights
 
-    def batch(self, indices: Sequence[int], seed: int) -> dict[str, torch.Tensor]:
-        """B steps; deterministic in indices and seed.
+    def batch(self, indices: Sequence[int], seed: int) -> Batch:
+        """B steps with R rows of text, R >= B; deterministic in indices and seed.
 
         Returns:
-            input_ids, targets, attention_mask (B, T) int64, padded on the right; newest
-            (B, 2, P, C) and older (B, H - 1, 2, C) float16 features; robot_state (B, 20) float32;
-            action_bins (B, 7) int64, -1 where the instruction has ended; waypoint_bins (B, 2, 4)
-            float32 and waypoint_known (B, 2) bool.
+            What `pictures` returns; rows_per_picture (B,) int64, whose sum is R; input_ids,
+            targets, attention_mask (R, T) int64, padded on the right; action_bins (R, 7) int64,
+            -1 where the instruction has ended; waypoint_bins (R, 2, 4) float32 and
+            waypoint_known (R, 2) bool.
+        """
+        rng = np.random.default_rng([seed, 1])
+        drawn = [self._draw_rows(index, rng) for index in indices]
+        rows = np.concatenate(drawn)
+        prompts = [
+            self._prompt(self._instructions[row], bool(self._labels[row, 0] == NO_BIN))
+            for row in rows.tolist()
+        ]
+        width = max(len(ids) for ids, _ in prompts)
+        end = self._processor.layout.end
+        return self.pictures(indices, seed) | {
+            "rows_per_picture": torch.tensor([len(part) for part in drawn]),
+            "input_ids": _padded([ids for ids, _ in prompts], width, end),
+            "targets": _padded([targets for _, targets in prompts], width, -100),
+            "attention_mask": _padded([np.ones_like(ids) for ids, _ in prompts], width, 0),
+            "action_bins": torch.from_numpy(self._labels[rows]),
+            "waypoint_bins": torch.from_numpy(self._points[rows]),
+            "waypoint_known": torch.from_numpy(self._known[rows]),
+        }
+
+    def pictures(self, indices: Sequence[int], seed: int) -> Batch:
+        """What B steps show, without any text.
+
+        Returns:
+            newest (B, 2, P, C) and older (B, H - 1, 2, C) float16 features; robot_state (B, 20)
+            float32.
         """
         options, rng = self._options, np.random.default_rng(seed)
         chosen = np.asarray(indices, np.int64)
-        newest, older, prompts = [], [], []
+        newest, older = [], []
         for index in chosen.tolist():
             number, step = int(self._episode[index]), int(self._step[index])
-            episode, features = self._episodes[number], self._features[number]
-            frames = episode.step_frames[step][: options.history].tolist()
+            features = self._features[number]
+            frames = self._episodes[number].step_frames[step][: options.history].tolist()
             newest.append(features.full[frames[0]])
             older.append(features.pooled[frames[1:]])
-            finished = bool(self._labels[index, 0] == _NO_BIN)
-            prompts.append(self._prompt(episode.instructions[step], finished))
-        states = self._states[chosen].copy()
-        states[:, :3] += rng.normal(0.0, options.position_noise_m, (len(chosen), 3))
-        states[:, 9] += rng.normal(0.0, options.width_noise_m, len(chosen))
+        states = self._states[chosen].astype(np.float32)
+        # the target is what the robot was told, and exact
+        states[:, _MEASURED_POSITION] += rng.normal(0.0, options.position_noise_m, (len(chosen), 3))
+        states[:, _WIDTH] += rng.normal(0.0, options.width_noise_m, len(chosen))
         full = torch.from_numpy(np.stack(newest))
         if options.feature_noise:
             scale = rng.normal(1.0, options.feature_noise, (len(chosen), 2, 1, full.shape[-1]))
             full = full * torch.from_numpy(scale.astype(np.float16))
-        width = max(len(ids) for ids, _ in prompts)
-        end = self._processor.layout.end
         return {
-            "input_ids": _padded([ids for ids, _ in prompts], width, end),
-            "targets": _padded([targets for _, targets in prompts], width, -100),
-            "attention_mask": _padded([np.ones_like(ids) for ids, _ in prompts], width, 0),
             "newest": full,
             "older": torch.from_numpy(np.stack(older)),
             "robot_state": torch.from_numpy(states),
-            "action_bins": torch.from_numpy(self._labels[chosen]),
-            "waypoint_bins": torch.from_numpy(self._points[chosen]),
-            "waypoint_known": torch.from_numpy(self._known[chosen]),
         }
 
-    def _steps(self, number: int, episode: EpisodeIndex) -> tuple[NDArray[np.generic], ...]:
-        count = len(episode)
-        labels = np.full((count, 7), _NO_BIN, np.int64)
-        for step in range(count):
-            answer = answer_of(episode, step)
-            if isinstance(answer, DeltaAction):
-                labels[step] = answer.bins
-        waypoints = hindsight_waypoints(episode.step_states, labels[:, GRIPPER] > NUM_BINS // 2)
-        return (
-            np.full(count, number),
-            np.arange(count),
-            labels,
-            episode.step_states.astype(np.float32),
-            to_bins(waypoints.poses),
-            waypoints.known,
-        )
+    def _draw_rows(self, index: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Rows of a step: its own and some of the others, in order."""
+        first, behind = int(self._first_row[index]), int(self._first_row[index + 1])
+        most = self._options.instructions - 1
+        others = np.arange(first + 1, behind)
+        if len(others) > most:
+            others = np.sort(rng.choice(others, most, replace=False))
+        return np.concatenate(([first], others))
 
     def _prompt(
         self, instruction: str, finished: bool
@@ -165,8 +188,6 @@ class ActionData:
 
 
 _STILL = DeltaAction((NUM_BINS // 2,) * 7)
-
-OnEpisode = Callable[[Path], None]
 
 
 def _padded(rows: Sequence[NDArray[np.int64]], width: int, fill: int) -> torch.Tensor:

@@ -62,17 +62,17 @@ class ActionObjective:
         options = self._options
         bare: SpatialBotForConditionalGeneration = getattr(model, "module", model)
         config = bare.config
-        hidden = self.hidden_states(bare, batch)
+        hidden, text = self.hidden_states(bare, batch)
         last, middle = hidden[-1], hidden[len(hidden) // 2]
         acts = batch["action_bins"][:, 0] >= 0
-        queries = batch["input_ids"] == config.action_query_token_id
+        queries = batch["input_ids"][:, text] == config.action_query_token_id
         first = config.first_action_token_id
         assert first is not None
         head: Any = bare.get_output_embeddings()
         metrics: dict[str, Tensor] = {}
         losses: list[Tensor] = []
 
-        targets = batch["targets"]
+        targets = batch["targets"][:, text]
         spoken = (targets != IGNORED_TARGET) & ~queries
         text_loss = F.cross_entropy(head(last[spoken]).float(), targets[spoken])
         metrics["loss_text"] = text_loss.detach()
@@ -127,8 +127,37 @@ class ActionObjective:
 
     def hidden_states(
         self, model: SpatialBotForConditionalGeneration, batch: Mapping[str, Tensor]
-    ) -> tuple[Tensor, ...]:
-        """(B, T, D) of all layers, embeddings first, the last one normalised."""
+    ) -> tuple[tuple[Tensor, ...], slice]:
+        """Of all layers behind the pictures, embeddings first, the last one normalised.
+
+        Every picture is read once, whatever the number of texts about it: nothing in front of
+        the last image token depends on what is asked.
+
+        Returns:
+            (R, S, D) each, and the columns of `input_ids` that the S positions are.
+        """
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        text = slice(_end_of_pictures(ids, model.config.image_token_id), None)
+        picture_of = torch.repeat_interleave(batch["rows_per_picture"])
+        first_row = batch["rows_per_picture"].cumsum(0) - batch["rows_per_picture"]
+        decoder: Any = model.language_model.get_decoder()
+        shown = model.merge(ids[first_row, : text.start], self._picture_tokens(model, batch))
+        cache = decoder(inputs_embeds=shown, use_cache=True).past_key_values
+        cache.batch_select_indices(picture_of)
+        output = decoder(
+            inputs_embeds=model.embed_ids(ids[:, text]),
+            attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+            output_hidden_states=True,
+        )
+        hidden: tuple[Tensor, ...] = output.hidden_states
+        return hidden, text
+
+    def _picture_tokens(
+        self, model: SpatialBotForConditionalGeneration, batch: Mapping[str, Tensor]
+    ) -> Tensor:
+        """(sum of image tokens, D) of the pictures."""
         dtype = model.projector.linear_1.weight.dtype
         newest = _joined(batch["newest"].to(dtype), model.config.join_depth)
         older = batch["older"].to(dtype).flatten(0, 1)[:, :, None]
@@ -143,17 +172,13 @@ class ActionObjective:
         if model.state_embedding is not None:
             tokens.append(model.state_token(batch["robot_state"])[:, None])
         tokens.append(aged.reshape(rows, -1, aged.shape[-1]))
-        features = torch.cat([part.to(tokens[0].dtype) for part in tokens], dim=1).flatten(0, 1)
-        embeds = model.merge(batch["input_ids"], features)
-        decoder: Any = model.language_model.get_decoder()
-        output = decoder(
-            inputs_embeds=embeds,
-            attention_mask=batch["attention_mask"],
-            use_cache=False,
-            output_hidden_states=True,
-        )
-        hidden: tuple[Tensor, ...] = output.hidden_states
-        return hidden
+        return torch.cat([part.to(tokens[0].dtype) for part in tokens], dim=1).flatten(0, 1)
+
+
+def _end_of_pictures(input_ids: Tensor, image_token_id: int) -> int:
+    """First column behind the image tokens, which stand in the same columns of all rows."""
+    is_image = (input_ids == image_token_id).any(dim=0)
+    return int(is_image.nonzero().max()) + 1
 
 
 def soft_cross_entropy(logits: Tensor, bins: Tensor, sigma_bins: Tensor) -> Tensor:

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spatialbot_model.contracts.conversation import IGNORE_INDEX, Conversation
-from spatialbot_model.contracts.types import PromptImage, RobotState
+from spatialbot_model.contracts.types import ROBOT_STATE_WIDTH, PromptImage, RobotState
 from spatialbot_model.data.prompts import sample_prompt
 from spatialbot_model.data.samples import EpisodeDataset
 from spatialbot_model.processing.processor import SpatialBotProcessor
 from spatialbot_model.training.contracts import Batch, unit_weights
-
-_STATE_WIDTH = 11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +91,7 @@ class ConversationData:
                 cannot be shown; see the processor.
         """
         rows: list[Any] = []
-        states = np.full((len(indices), _STATE_WIDTH), np.nan, np.float32)
+        states = np.full((len(indices), ROBOT_STATE_WIDTH), np.nan, np.float32)
         for row, index in enumerate(indices):
             example = self._examples.example(index, np.random.default_rng([seed, row]))
             rows.append(self._processor(example.images, example.conversation, for_generation=False))

@@ -7,12 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spatialbot_model.contracts.action_spec import ACTION_NAMES
 from spatialbot_model.contracts.conversation import Conversation, Message
 from spatialbot_model.contracts.depth_tool import format_answers, format_call, lookup_depth
 from spatialbot_model.contracts.prompt_templates import DEPTH_DIRECT_SUFFIX, image_user_text
+from spatialbot_model.data.annotations import WAYPOINT_NUMBERS
 from spatialbot_model.data.samples import EpisodeDataset
 from spatialbot_model.processing.processor import SpatialBotProcessor
 from spatialbot_model.training.action_data import ActionData
+from spatialbot_model.training.action_rows import NO_BIN
 from spatialbot_model.training.contracts import Batch, unit_weights
 from spatialbot_model.training.conversation_data import pad_rows, padding
 
@@ -51,12 +54,12 @@ class DepthQuestionData:
         return unit_weights(len(self))
 
     def batch(self, indices: Sequence[int], seed: int) -> Batch:
-        """B questions; the tensors of `ActionData.batch`, without any action.
+        """B questions, one a picture; the tensors of `ActionData.batch`, without any action.
 
         Raises:
             RecordingError: a frame cannot be read.
         """
-        batch = self._actions.batch(indices, seed)
+        batch = self._actions.pictures(indices, seed)
         rows = []
         for row, index in enumerate(indices):
             depth_mm = self._dataset.newest_frame(index).depth_mm
@@ -71,8 +74,11 @@ class DepthQuestionData:
             "targets": [torch.from_numpy(targets) for _, targets in rows],
         }
         batch |= {name: pad_rows(parts, fills[name]) for name, parts in made.items()}
-        batch["action_bins"] = torch.full_like(batch["action_bins"], -1)
-        batch["waypoint_known"] = torch.zeros_like(batch["waypoint_known"])
+        count = len(rows)
+        batch["rows_per_picture"] = torch.ones(count, dtype=torch.int64)
+        batch["action_bins"] = torch.full((count, len(ACTION_NAMES)), NO_BIN)
+        batch["waypoint_bins"] = torch.zeros(count, *WAYPOINT_NUMBERS)
+        batch["waypoint_known"] = torch.zeros(count, WAYPOINT_NUMBERS[0], dtype=torch.bool)
         return batch
 
     def _conversation(self, depth_mm: NDArray[np.uint16], rng: np.random.Generator) -> Conversation:

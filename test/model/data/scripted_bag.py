@@ -56,6 +56,17 @@ class State:
     quaternion: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
 
 
+@dataclass(frozen=True)
+class Note:
+    """An annotation of the frame of `frame`."""
+
+    frame: int
+    instruction: str
+    text: str
+    pick: tuple[float, float, float, float] | None = None
+    place: tuple[float, float, float, float] | None = None
+
+
 def write_bag(
     folder: Path,
     steps: list[Step] | int = 6,
@@ -65,6 +76,7 @@ def write_bag(
     zstd: bool = False,
     storage: StoragePlugin = StoragePlugin.MCAP,
     states: Sequence[State] | None = None,
+    notes: Sequence[Note] = (),
     leave_out: tuple[str, ...] = (),
     log_delay_ns: int = 0,
     spec_id: str = synthetic.SPEC.id,
@@ -98,6 +110,7 @@ def write_bag(
         # not all recorders keep the order of the stamps
         written_ns += 1
         messages += state_messages(state, written_ns)
+    messages += [note_message(note) for note in notes]
     folder.parent.mkdir(parents=True, exist_ok=True)
     writer = Writer(folder, version=9, storage_plugin=storage)
     if zstd:
@@ -157,6 +170,24 @@ def step_messages(sequence: int, step: Step, spec_id: str) -> list[tuple[str, st
         )
         found.append((contract.SAFETY_EVENT_TOPIC, f"{MSGS}/SafetyEvent", event, stamp_ns))
     return found
+
+
+def note_message(note: Note) -> tuple[str, str, Any, int]:
+    """An Annotation, with the stamp of its frame."""
+    stamp_ns = synthetic.stamp_of(note.frame)
+    unknown = (0.0,) * 4
+    message = synthetic.build(
+        f"{MSGS}/Annotation",
+        header=synthetic.header(stamp_ns),
+        observation_stamp=synthetic.stamp(stamp_ns),
+        instruction=note.instruction,
+        text=note.text,
+        pick_known=note.pick is not None,
+        pick=np.array(note.pick or unknown),
+        place_known=note.place is not None,
+        place=np.array(note.place or unknown),
+    )
+    return contract.ANNOTATION_TOPIC, f"{MSGS}/Annotation", message, stamp_ns
 
 
 def state_messages(state: State, log_ns: int) -> list[tuple[str, str, Any, int]]:

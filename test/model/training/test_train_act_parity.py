@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import synthetic_episode as synthetic
 import torch
-from scripted_bag import Step, write_bag
+from scripted_bag import Note, Step, write_bag
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.conversation import Conversation, Message
@@ -54,11 +54,13 @@ def make_data(engine: Engine, dataset: EpisodeDataset, folder: Path) -> ActionDa
 
 
 def trained(engine: Engine, data: ActionData, indices: list[int]) -> torch.Tensor:
-    """(B, 7, 101) as the objective sees them."""
+    """(R, 7, 101) of the rows that act, as the objective sees them."""
     model, batch = engine.model, data.batch(indices, seed=0)
-    hidden = ActionObjective().hidden_states(model, batch)[-1]
-    asked = hidden[batch["input_ids"] == model.config.action_query_token_id]
-    asked = asked.reshape(len(indices), -1, hidden.shape[-1])[:, model.config.waypoint_queries :]
+    layers, text = ActionObjective().hidden_states(model, batch)
+    hidden = layers[-1]
+    asked = hidden[batch["input_ids"][:, text] == model.config.action_query_token_id]
+    queries = model.config.waypoint_queries + 7
+    asked = asked.reshape(-1, queries, hidden.shape[-1])[:, model.config.waypoint_queries :]
     first = model.config.first_action_token_id
     return (asked @ model.get_output_embeddings().weight[first : first + 101].T).softmax(-1)
 
@@ -92,6 +94,24 @@ def test_the_same_bins_are_as_likely(
     for index, expected in zip((4, 1), trained(engine, data, [4, 1]), strict=True):
         # features are kept in half precision
         torch.testing.assert_close(answered(engine, dataset, index), expected, atol=1e-3, rtol=0.02)
+
+
+def test_other_instructions_do_not_change_an_answer(
+    engine: Engine, dataset: EpisodeDataset, tmp_path: Path
+) -> None:
+    texts = ("put the ball on the large board", "take the cup", "lift it", "turn round", "stop")
+    done = "The robot has finished."
+    notes = [Note(frame, text, done) for frame in (1, 4) for text in texts[: frame + 1]]
+    annotated = EpisodeDataset.open(write_bag(tmp_path / "notes", STEPS, notes=notes))
+    data = make_data(engine, annotated, tmp_path)
+    batch = data.batch([4, 0, 1], seed=0)
+    assert batch["rows_per_picture"].tolist() == [4, 1, 3]
+    assert batch["action_bins"][:, 0].tolist() == [44, -1, -1, -1, 40, 41, -1, -1]
+    again = data.batch([4], seed=1)
+    assert not torch.equal(again["input_ids"], data.batch([4], seed=2)["input_ids"])
+    found = trained(engine, data, [4, 0, 1])
+    alone = trained(engine, make_data(engine, dataset, tmp_path), [4, 0, 1])
+    torch.testing.assert_close(found[[0, 1, 2]], alone, atol=1e-4, rtol=0.01)
 
 
 def test_labels_and_weights(engine: Engine, dataset: EpisodeDataset, tmp_path: Path) -> None:
