@@ -31,6 +31,7 @@ class PolicyConfig:
         url: of the policy server, ws://host:port or wss://host:port.
         ssh: user@host[:port] of a machine to reach the server through; empty = directly.
         token_file: file with the server's token; empty for servers on loopback.
+        ca_file: PEM certificates to trust with wss://; empty = those of the system.
     """
 
     action_spec: ActionSpec
@@ -43,6 +44,7 @@ class PolicyConfig:
     url: str = ""
     ssh: str = ""
     token_file: str = ""
+    ca_file: str = ""
 
 
 class Policy(Protocol):

@@ -27,10 +27,16 @@ class RemotePolicy:
             url=config.url or f"ws://127.0.0.1:{DEFAULT_PORT}",
             action_spec=config.action_spec,
             token=read_token(config.token_file),
+            ca_file=config.ca_file,
             step_timeout_s=config.timeout_s,
             ssh=SshTarget.parse(config.ssh) if config.ssh else None,
         )
         self._client = PolicyClient(options)
+
+    @property
+    def resumes_from_frames(self) -> bool:
+        """See `base.resumes_from_frames`; what the server said of its policy when last asked."""
+        return self._client.resumes_from_frames
 
     def start(self, instruction: str) -> None:
         """See `Policy.start`; waits for the server.

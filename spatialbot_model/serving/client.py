@@ -81,6 +81,11 @@ class PolicyClient:
         """Session, policy and software of the server; None without a connection."""
         return self._link.welcome
 
+    @property
+    def resumes_from_frames(self) -> bool:
+        """What the newest welcome said of the policy; false before the first."""
+        return self._link.resumes_from_frames
+
     def connect(self, timeout_s: float | None = None) -> None:
         """Wait for a connection; tries on in the background even when this raises.
 

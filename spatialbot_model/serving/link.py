@@ -86,6 +86,7 @@ class PolicyLink:
         self._instruction: str | None = None
         self._num_answers = 0
         self._lost_answer = False
+        self.resumes_from_frames = False
 
     @property
     def welcome(self) -> Welcome | None:
@@ -286,6 +287,7 @@ class PolicyLink:
         """One connection from its welcome to its end."""
         self._backoff.reset()
         self.counters.connections += 1
+        self.resumes_from_frames = session.welcome.resumes_from_frames
         await self._set(session, self._reason)
         if self._stopped:
             return

@@ -52,9 +52,13 @@ class ExecutorLink:
     @property
     def tool_position_m(self) -> NDArray[np.float64]:
         """(3,) newest measured position of the tool centre point in the base frame."""
-        if self._state is None:
-            raise StaleDataError("the executor has not told its state yet; is it running?")
-        p = self._state.measured.position
+        p = self._known_state.measured.position
+        return np.array([p.x, p.y, p.z])
+
+    @property
+    def tool_target_m(self) -> NDArray[np.float64]:
+        """(3,) where the executor takes the tool centre point; measured while it holds."""
+        p = self._known_state.target.position
         return np.array([p.x, p.y, p.z])
 
     def begin(self, check: Callable[[], None]) -> None:
@@ -116,6 +120,12 @@ class ExecutorLink:
         response = future.result()
         if response is None or not response.success:
             raise RobotError(f"could not move home: {response.message if response else ''}")
+
+    @property
+    def _known_state(self) -> ExecutorState:
+        if self._state is None:
+            raise StaleDataError("the executor has not told its state yet; is it running?")
+        return self._state
 
     def _on_state(self, message: ExecutorState) -> None:
         with self._changed:

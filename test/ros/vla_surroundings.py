@@ -53,6 +53,7 @@ class ScriptedPolicy:
     config: PolicyConfig
     texts: list[str | Exception]
     observations: list[Observation] = field(default_factory=list)
+    resumes_from_frames = True
 
     def start(self, instruction: str) -> None:
         self.observations.clear()
