@@ -84,6 +84,10 @@ class ArmDrive:
         model.dof_damping[self._dq] += self._damping
         self.hand = HandDrive(float(self.finger_m.sum()))
 
+    def reset_hand(self) -> None:
+        """Forget what the hand was told; it holds itself open."""
+        self.hand = HandDrive(float(self.finger_m.sum()))
+
     @property
     def q_rad(self) -> NDArray[np.float64]:
         """(7,) joint positions."""

@@ -8,15 +8,11 @@ same.
 import time
 from dataclasses import dataclass, field, replace
 
-from spatialbot_model.contracts.action_codec import (
-    FINISHED_TEXT,
-    DeltaAction,
-    Finished,
-    format_action_text,
-)
+from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import ConfigurationError, UnreadableInstructionError
+from spatialbot_sim.annotator import Annotator, text_of
 from spatialbot_sim.drivers import (
     EXPERT_SOURCE,
     NOISE_SOURCE,
@@ -47,6 +43,7 @@ class CollectOptions:
         max_steps: an attempt that takes longer has failed.
         attempts: how often a scene is tried, each time with other noise, or with less of the
             policy. Without either every attempt would be the same.
+        num_instructions: that each frame is annotated with, the scene's own one first; 0 = none.
         keep_failures: store the last attempt of a scene that never succeeded, labelled failure.
         env: of the environment.
 
@@ -58,6 +55,7 @@ class CollectOptions:
     rollout: RolloutOptions | None = None
     max_steps: int = 200
     attempts: int = 3
+    num_instructions: int = 1
     keep_failures: bool = False
     env: EnvOptions = field(default_factory=EnvOptions)
 
@@ -139,6 +137,7 @@ class Collector:
         self._driver = driver
         self._env = TabletopEnv(cell, spec, options.env)
         self._expert = Expert(cell, spec)
+        self._annotator = Annotator(self._expert, cell.table_top_z_m, options.num_instructions)
 
     def run(self, job: Job) -> JobResult:
         """Make the episode of one job.
@@ -202,6 +201,7 @@ class Collector:
             )
         try:
             steps = 0
+            self._annotator.start(scene, env.world, env.privileged_state())
             while True:
                 state = env.privileged_state()
                 decision = self._expert.decide(state, scene)
@@ -219,10 +219,13 @@ class Collector:
                             robot=robot,
                             action=None if drive is None else drive.action,
                             source=EXPERT_SOURCE if drive is None else drive.source,
-                            text=_text(decision.action),
+                            text=text_of(decision.action),
                             stage=decision.stage,
                             robot_time_s=steps / self._spec.rate_hz,
                             remark="" if drive is None else drive.remark,
+                            annotations=self._annotator.annotate(
+                                scene, env.world, state, decision, steps
+                            ),
                         )
                     )
                 if drive is None:
@@ -262,7 +265,3 @@ def family_of(scene: Scene) -> str:
         if feature.startswith(_FAMILY):
             return feature.removeprefix(_FAMILY)
     return scene.task
-
-
-def _text(action: DeltaAction | Finished) -> str:
-    return FINISHED_TEXT if isinstance(action, Finished) else format_action_text(action)

@@ -23,6 +23,19 @@ from spatialbot_model.contracts.errors import (
 )
 from spatialbot_sim.collect import CollectOptions, Collector, Job, JobResult
 from spatialbot_sim.episode_sink import SinkFactory
+from spatialbot_sim.glimpse_collect import GlimpseCollector, GlimpseOptions
+
+
+class Worker(Protocol):
+    """Works on jobs, one after the other, in one thread."""
+
+    def run(self, job: Job) -> JobResult:
+        """See `Collector`."""
+        ...
+
+    def close(self) -> None:
+        """See `Collector`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +43,20 @@ class CollectorRecipe:
     """Everything that a worker makes its collector from; may be pickled.
 
     Attributes:
+        options: of whole episodes or of glimpses.
         make_sink: None keeps nothing.
     """
 
     cell: Cell
     spec: ActionSpec
-    options: CollectOptions
+    options: CollectOptions | GlimpseOptions
     make_sink: SinkFactory | None = None
 
-    def make(self) -> Collector:
+    def make(self) -> Worker:
         """A collector for the calling thread."""
         sink = None if self.make_sink is None else self.make_sink()
+        if isinstance(self.options, GlimpseOptions):
+            return GlimpseCollector(self.cell, self.spec, self.options, sink)
         return Collector(self.cell, self.spec, self.options, sink)
 
 
@@ -135,7 +151,7 @@ class _Actor:
         return self._collector.run(job)
 
 
-_collector: Collector | None = None
+_collector: Worker | None = None
 
 
 def _start_worker(recipe: CollectorRecipe) -> None:

@@ -32,7 +32,14 @@ from spatialbot_sim.lab import START_NS
 from spatialbot_sim.privileged import PrivilegedState, ThingTracker, linear_velocity_m_s
 from spatialbot_sim.stereo_noise import StereoNoise, to_millimetres
 from spatialbot_sim.tasks import Scene
-from spatialbot_sim.world import ROBOT_PREFIX, World, build_world, settle
+from spatialbot_sim.world import (
+    HAND_OPEN_M,
+    ROBOT_PREFIX,
+    World,
+    build_world,
+    set_arm,
+    settle,
+)
 
 HAND_BODY = f"{ROBOT_PREFIX}hand"
 _NS_PER_S = 1_000_000_000
@@ -169,6 +176,16 @@ class TabletopEnv:
             SimulationError: the world cannot be built.
             MissingDependencyError: there is no off-screen OpenGL.
         """
+        self.lay(scene)
+        return self.begin()
+
+    def lay(self, scene: Scene) -> None:
+        """The first half of `reset`: everything but looking.
+
+        Raises:
+            SimulationError: the world cannot be built.
+            MissingDependencyError: there is no off-screen OpenGL.
+        """
         world = build_world(scene, self._cell)
         settle(world)
         world.model.opt.timestep = self._options.timestep_s
@@ -176,20 +193,34 @@ class TabletopEnv:
         self._drive = ArmDrive(world)
         self._things = ThingTracker(world)
         self._hand_body = int(world.model.body(HAND_BODY).id)
-        self._q_rad = self._drive.q_rad
-        self._ik.reset(self._q_rad)
-        # a new one: time that has run already would change the last digits of what follows
-        self._reference = TargetReference(self._options.response_lag_s)
-        self._reference.reset(self._T_base_ee())
+        self._stand(self._drive.q_rad)
         self._gripper_closed = False
         self._num_steps = 0
-        self._frame_number = 0
-        self._history.clear()
         if self._options.render:
             # opens on the first call
             self._renderer.open(world)
             self._noise = StereoNoise(self._cell.camera, scene.seed)
+
+    def begin(self) -> Observation:
+        """Look, as at the start of an instruction: time and history begin here."""
+        self._num_steps = 0
+        self._frame_number = 0
+        self._history.clear()
         return self._observe()
+
+    def place_arm(self, q_rad: NDArray[np.float64], *, open_hand: bool) -> None:
+        """Put the arm at joint positions (7,) at rest, as if it had been sent there.
+
+        Args:
+            open_hand: False leaves fingers and hand as they are.
+        """
+        drive = self._driven
+        finger_m = np.full(2, HAND_OPEN_M / 2) if open_hand else drive.finger_m
+        set_arm(self.world, q_rad, finger_m)
+        if open_hand:
+            drive.reset_hand()
+            self._gripper_closed = False
+        self._stand(q_rad)
 
     def step(self, action: DeltaAction) -> Observation:
         """Follow one action for one control period, then look.
@@ -267,6 +298,14 @@ class TabletopEnv:
         if self._drive is None:
             raise SimulationError("no scene is laid; call reset(scene) first")
         return self._drive
+
+    def _stand(self, q_rad: NDArray[np.float64]) -> None:
+        """The arm is at joint positions and has nowhere to go."""
+        self._q_rad = q_rad
+        self._ik.reset(q_rad)
+        # a new one: time that has run already would change the last digits of what follows
+        self._reference = TargetReference(self._options.response_lag_s)
+        self._reference.reset(self._T_base_ee())
 
     def _aim(self, action: DeltaAction) -> None:
         """Move the target and send the reference after it, as the executor does."""

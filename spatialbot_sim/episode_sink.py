@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.types import RgbdFrame
+from spatialbot_sim.annotator import Annotation
 from spatialbot_sim.env import Proprioception
 from spatialbot_sim.tasks import Scene
 
@@ -32,6 +33,7 @@ class StepRecord:
         remark: what else there is to say about the action, such as a policy's answer that could
             not be executed; mostly empty.
         robot_time_s: since the start of the episode.
+        annotations: what the expert answers to this and to other instructions.
     """
 
     sequence: int
@@ -43,6 +45,7 @@ class StepRecord:
     stage: str
     robot_time_s: float
     remark: str = ""
+    annotations: tuple[Annotation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class EpisodeStart:
     """What is known before the first step.
 
     Attributes:
-        variant: how it was made, expert, noise or rollout<round>; part of the episode's name.
+        variant: how it was made, expert, noise, rollout<round> or glimpse; part of the
+            episode's name.
         T_base_color: (4, 4) pose of the colour camera's optical frame in the base frame.
     """
 

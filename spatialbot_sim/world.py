@@ -78,6 +78,14 @@ class World:
         """Origin of a body in the base frame, shape (3,)."""
         return np.array(self.data.xpos[self.body_ids[name]])
 
+    def move_thing(self, name: str, T_base_thing: NDArray[np.float64]) -> None:
+        """Put a free object somewhere else, at rest; what it touches there is not looked at."""
+        joint = self.model.joint(f"{name}_joint")
+        q, dq = int(joint.qposadr[0]), int(joint.dofadr[0])
+        qx, qy, qz, qw = matrix_to_quaternion(T_base_thing[:3, :3])
+        self.data.qpos[q : q + 7] = (*T_base_thing[:3, 3], qw, qx, qy, qz)
+        self.data.qvel[dq : dq + 6] = 0.0
+
     def body_speed_m_s(self, name: str) -> float:
         """Linear speed of a free object."""
         address = self.model.jnt_dofadr[self.model.joint(f"{name}_joint").id]

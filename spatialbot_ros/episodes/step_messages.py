@@ -1,6 +1,6 @@
 """Messages that are made from what the simulation measures."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,20 @@ from spatialbot_model.contracts.types import (
     COLOR_OPTICAL_FRAME,
     CameraIntrinsics,
 )
-from spatialbot_ros.episodes.message_builder import build, header
+from spatialbot_ros.episodes.message_builder import build, header, stamp
+
+
+class AnnotationLike(Protocol):
+    """See `spatialbot_sim.annotator.Annotation`."""
+
+    @property
+    def instruction(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def pick(self) -> NDArray[np.float64] | None: ...
+    @property
+    def place(self) -> NDArray[np.float64] | None: ...
 
 
 def image_message(pixels: NDArray[Any], encoding: str, stamp_ns: int) -> Any:
@@ -70,3 +83,20 @@ def static_transform_message(T_base_color: NDArray[np.float64], stamp_ns: int) -
         ),
     )
     return build("tf2_msgs/msg/TFMessage", transforms=[transform])
+
+
+def annotation_message(annotation: AnnotationLike, stamp_ns: int) -> Any:
+    """A spatialbot_msgs/Annotation of the frame with a stamp."""
+    nowhere = np.zeros(4)
+    pick, place = annotation.pick, annotation.place
+    return build(
+        "spatialbot_msgs/msg/Annotation",
+        header=header(stamp_ns, BASE_FRAME),
+        observation_stamp=stamp(stamp_ns),
+        instruction=annotation.instruction,
+        text=annotation.text,
+        pick_known=pick is not None,
+        pick=nowhere if pick is None else pick,
+        place_known=place is not None,
+        place=nowhere if place is None else place,
+    )

@@ -10,7 +10,7 @@ this side knows the contracts only.
 import shutil
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,8 @@ from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.types import BASE_FRAME, RgbdFrame
 from spatialbot_ros.episodes.message_builder import build, header, stamp, to_cdr
 from spatialbot_ros.episodes.step_messages import (
+    AnnotationLike,
+    annotation_message,
     camera_info_message,
     image_message,
     pose_message,
@@ -108,6 +110,8 @@ class StepLike(Protocol):
     def robot_time_s(self) -> float: ...
     @property
     def remark(self) -> str: ...
+    @property
+    def annotations(self) -> Sequence[AnnotationLike]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +235,9 @@ class StepWriter:
             raise RecordingError(f"episode {writer.folder} cannot be written: {writer.error}")
         for topic, message in self._messages(record).items():
             self._put(topic, message, record.frame.stamp_ns)
+        for annotation in record.annotations:
+            message = annotation_message(annotation, record.frame.stamp_ns)
+            self._put(contract.ANNOTATION_TOPIC, message, record.frame.stamp_ns)
 
     def end(self, label: str, reason: str, stop_ns: int) -> str:
         """Finish the episode.

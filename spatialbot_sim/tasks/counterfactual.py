@@ -11,23 +11,16 @@ from typing import Literal
 
 import numpy as np
 
-from spatialbot_sim.objects import PlacedBoard, PlacedHolder, PlacedObject
 from spatialbot_sim.tasks.grammar import Grammar, load_grammar
-from spatialbot_sim.tasks.meaning import Degree, Meaning, Named, NounPhrase, Perspective, Relation
+from spatialbot_sim.tasks.meaning import Meaning
+from spatialbot_sim.tasks.phrases import likeness_of, meaning_of, phrases_for
 from spatialbot_sim.tasks.plan import facts_of
 from spatialbot_sim.tasks.scene import Scene
-from spatialbot_sim.tasks.solver import solve, solve_phrase
-from spatialbot_sim.tasks.spatialqa_e import SPATIALQA_E, question
+from spatialbot_sim.tasks.solver import solve
 from spatialbot_sim.tasks.wording import Speaker
 
 Changed = Literal["object", "destination"]
 
-_DEGREES: tuple[Degree, ...] = ("positive", "comparative", "superlative")
-_OBJECT_WORDS = (
-    *("left", "right", "near", "far", "middle", "up", "down"),
-    *("tall", "short", "wide", "thin", "large", "small"),
-)
-_PLACE_WORDS = ("left", "right", "near", "far", "large", "small")
 _SALT = 77_377
 
 
@@ -69,17 +62,6 @@ def counterfactual(scene: Scene) -> Counterfactual | None:
     return None
 
 
-def meaning_of(scene: Scene) -> Meaning:
-    """What a scene's own instruction means: as it was planned, or in the plainest words."""
-    for task in SPATIALQA_E:
-        if task.name == scene.task:
-            return question(task, scene.seed, task.rng(scene.seed))[1]
-    grammar = load_grammar()
-    target = next(_phrases(scene, scene.object_named(scene.target), "camera", grammar))
-    place = next(_phrases(scene, scene.place_named(scene.destination), "camera", grammar))
-    return Meaning(target, scene.relation, place)
-
-
 def _others(
     scene: Scene, meaning: Meaning, changed: Changed, grammar: Grammar
 ) -> Iterator[tuple[str, Meaning]]:
@@ -87,7 +69,7 @@ def _others(
     if changed == "object":
         for item in scene.objects:
             if item.name != scene.target:
-                for phrase in _phrases(scene, item, meaning.perspective, grammar):
+                for phrase in phrases_for(scene, item, meaning.perspective, grammar):
                     found = replace(meaning, object=phrase)
                     if _is_fair(found, scene, item.kind, grammar):
                         yield item.name, found
@@ -95,7 +77,7 @@ def _others(
     for board in scene.boards:
         # what was to go somewhere else may lie on that board already
         if board.name != scene.destination and scene.relation == "on":
-            for phrase in _phrases(scene, board, meaning.perspective, grammar):
+            for phrase in phrases_for(scene, board, meaning.perspective, grammar):
                 found = replace(meaning, place=phrase)
                 if _is_fair(found, scene, scene.object_named(scene.target).kind, grammar):
                     yield board.name, found
@@ -107,41 +89,8 @@ def _is_fair(meaning: Meaning, scene: Scene, kind: str, grammar: Grammar) -> boo
     return clear and not grammar.is_held_out_combination(facts_of(meaning, kind))
 
 
-def _phrases(
-    scene: Scene,
-    thing: PlacedObject | PlacedBoard | PlacedHolder,
-    perspective: Perspective,
-    grammar: Grammar,
-) -> Iterator[NounPhrase]:
-    """Noun phrases that fit this thing and nothing else, the plainest first."""
-    is_object = isinstance(thing, PlacedObject)
-    names = [Named(thing.kind)]
-    color = getattr(thing, "color", None)
-    if color is not None:
-        names.append(Named(thing.kind, color))
-    if is_object:
-        names.append(Named("object"))
-    relations: list[Relation | None] = [None]
-    for word in _OBJECT_WORDS if is_object else _PLACE_WORDS:
-        relations += [Relation(word, d) for d in _DEGREES if d in grammar.relations[word]]
-    for relation in relations:
-        for named in names:
-            if relation is None and named.kind == "object":
-                continue
-            phrase = NounPhrase(named, relation)
-            if solve_phrase(phrase, scene, perspective).only == thing.name:
-                yield phrase
-
-
 def _likeness(found: Meaning, meaning: Meaning, changed: Changed) -> int:
-    """How much a new phrase is built like the old one."""
-    new, old = (
-        (found.object, meaning.object) if changed == "object" else (found.place, meaning.place)
-    )
-    degrees = [None if phrase.relation is None else phrase.relation.degree for phrase in (new, old)]
-    return (
-        2 * ((new.relation is None) == (old.relation is None))
-        + (degrees[0] == degrees[1])
-        + ((new.named.kind == "object") == (old.named.kind == "object"))
-        + ((new.named.color is None) == (old.named.color is None))
-    )
+    """How much the new phrase is built like the old one."""
+    if changed == "object":
+        return likeness_of(found.object, meaning.object)
+    return likeness_of(found.place, meaning.place)

@@ -41,6 +41,20 @@ def collect(
     noise: Annotated[
         bool, typer.Option("--noise", help="Disturb the expert, so that it has to recover.")
     ] = False,
+    glimpses: Annotated[
+        bool,
+        typer.Option(
+            "--glimpses", help="A few noisy steps from one random moment of each scene on."
+        ),
+    ] = False,
+    glimpse_steps: Annotated[int, typer.Option(min=1, help="With --glimpses: steps of each.")] = 7,
+    instructions: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Per frame, answered by the expert, the scene's own first; 1, with --glimpses 5.",
+        ),
+    ] = None,
     policy: Annotated[
         str, typer.Option(help="Let this policy drive, such as local; the expert takes over.")
     ] = "",
@@ -93,6 +107,7 @@ def collect(
     from spatialbot_sim.collect_pool import CollectorRecipe, run_jobs
     from spatialbot_sim.env import EnvOptions
     from spatialbot_sim.expert_noise import NoiseOptions
+    from spatialbot_sim.glimpse_collect import GlimpseOptions
     from spatialbot_sim.tasks import sample_scene
 
     formats = {"raw": ImageFormats(), "compressed": ImageFormats("jpeg", "png")}
@@ -102,19 +117,33 @@ def collect(
     sample_scene(task, seed)
     if not policy and (checkpoint or url):
         raise ConfigurationError("--checkpoint and --url belong to a policy; add --policy local")
+    if glimpses and (noise or policy or keep_failures):
+        raise ConfigurationError(
+            "--glimpses are noisy, driven by the expert and never fail; leave out --noise,"
+            " --policy and --keep-failures"
+        )
     console = make_console(quiet=as_json)
     cell, spec = load_cell(), load_action_spec()
     rollout = RolloutArguments(policy, checkpoint, round_number, policy_share, device, url)
-    options = CollectOptions(
+    # a policy looks at the images, also when nothing is stored
+    env = EnvOptions(render=not dry_run or bool(policy))
+    options: CollectOptions | GlimpseOptions = CollectOptions(
         noise=NoiseOptions() if noise else None,
         rollout=rollout.options(cell, spec) if policy else None,
         max_steps=max_steps or (300 if policy else 200),
         attempts=attempts,
+        num_instructions=1 if instructions is None else instructions,
         keep_failures=keep_failures,
-        # a policy looks at the images, also when nothing is stored
-        env=EnvOptions(render=not dry_run or bool(policy)),
+        env=env,
     )
     provenance = rollout.provenance() if policy else {}
+    if glimpses:
+        options = GlimpseOptions(
+            glimpse_steps, 5 if instructions is None else instructions, env=env
+        )
+        provenance = {"glimpse_steps": options.num_steps}
+    if options.num_instructions > 1:
+        provenance["instructions"] = options.num_instructions
     factory = StepWriterFactory(
         output.expanduser().resolve(),
         formats[images],
@@ -146,8 +175,9 @@ def collect(
         "workers": workers,
         "engine": engine,
         "noise": noise,
+        "glimpses": glimpses,
         "output": "" if dry_run else str(factory.directory),
-        "policy": {**provenance, **summarise_policy(results)} if policy else {},
+        "policy": {**rollout.provenance(), **summarise_policy(results)} if policy else {},
         **summary,
     }
     if as_json:
