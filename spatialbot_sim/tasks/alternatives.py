@@ -15,7 +15,7 @@ from spatialbot_sim.tasks.grammar import load_grammar
 from spatialbot_sim.tasks.meaning import Meaning, NounPhrase, Perspective
 from spatialbot_sim.tasks.phrases import likeness_of, meaning_of, phrases_for, referring_phrases
 from spatialbot_sim.tasks.plan import facts_of
-from spatialbot_sim.tasks.scene import Scene
+from spatialbot_sim.tasks.scene import PlaceRelation, Scene
 from spatialbot_sim.tasks.solver import solve_phrase
 from spatialbot_sim.tasks.wording import Speaker
 
@@ -25,6 +25,12 @@ _ALIKE = 0.5
 """Share of phrases that are built like the scene's own one."""
 _REAL = 0.5
 _TRIES = 8
+_RELATIONS: dict[str, tuple[PlaceRelation, ...]] = {
+    "board": ("on",),
+    "box": ("in", "inside"),
+    "area": ("inside",),
+}
+"""How a thing can be told to lie to a place of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +60,31 @@ class Alternatives:
         return Errand(self._scene.target, self._scene.destination)
 
     def errands(self) -> list[Errand]:
-        """All of them, the own one first: any object, to the own destination or another board."""
+        """All of them, the own one first: any object, onto any board or into a box or area.
+
+        Some may be done already, or find their place taken: that is for the world to tell.
+        """
         scene = self._scene
+        places = [*(board.name for board in scene.boards)]
+        places += [holder.name for holder in scene.holders if holder.kind in _RELATIONS]
         if scene.relation == "outside":
-            # whatever else there is lies outside already, or has no point to be put at
-            return [self.own]
-        places = [scene.destination]
-        if scene.relation == "on":
-            places += [board.name for board in scene.boards if board.name != scene.destination]
+            # outside there is one good point, and that is for one object
+            places.remove(scene.destination)
         errands = [Errand(item.name, place) for item in scene.objects for place in places]
         return [self.own, *(errand for errand in errands if errand != self.own)]
 
     def scene_of(self, errand: Errand) -> Scene:
         """The same table with another errand, still with the own words."""
         scene = self._scene
-        aim_xy_m = scene.aim_xy_m if errand.destination == scene.destination else None
+        if errand.destination == scene.destination:
+            return replace(scene, target=errand.target)
+        relation = _RELATIONS[scene.place_named(errand.destination).kind][0]
         return replace(
-            scene, target=errand.target, destination=errand.destination, aim_xy_m=aim_xy_m
+            scene,
+            target=errand.target,
+            destination=errand.destination,
+            relation=relation,
+            aim_xy_m=None,
         )
 
     def say(
@@ -98,6 +112,10 @@ class Alternatives:
             viewers = (("camera", False), ("camera", True), ("robot", True))
             perspective, said = viewers[int(rng.integers(len(viewers)))]
             meaning = replace(meaning, perspective=perspective, perspective_said=said)
+        if errand.destination != scene.destination:
+            relations = _RELATIONS[scene.place_named(errand.destination).kind]
+            relation = relations[int(rng.integers(len(relations)))]
+            meaning = replace(meaning, place_relation=relation)
         target = self._pick(errand.target, meaning.perspective, meaning.object, rng)
         place = self._pick(errand.destination, meaning.perspective, meaning.place, rng)
         if target is None or place is None:
