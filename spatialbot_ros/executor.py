@@ -182,13 +182,25 @@ class Executor:
         wish, self._gripper_wish = self._gripper_wish, None
         if self._motion is not State.RUNNING:
             stop, self._stop_pending = self._stop_pending, False
-            return ArmCommand(stop=stop, gripper_closed=wish, records=self._drain())
+            pace = self._envelope.stop_pace(measured) if stop else None
+            if stop:
+                self._envelope.at_rest()
+            return ArmCommand(stop=stop, pace=pace, gripper_closed=wish, records=self._drain())
         # a late caller must not make the reference leap: the motion only takes longer
         dt_s = min(max(dt_s, 0.0), 2.0 * self._config.command_period_s)
         twist = self._reference.advance(dt_s)
         error = self._reference.feedback_error(measured.T_base_ee)
-        twist = self._envelope.limit_twist(twist + self._config.feedback_gain_1_s * error)
-        return ArmCommand(twist, self._config.hold_s, gripper_closed=wish, records=self._drain())
+        twist = twist + self._config.feedback_gain_1_s * error
+        shaped = self._envelope.shape_twist(twist, measured)
+        self.num_safety_events += len(shaped.records)
+        self._records.extend(shaped.records)
+        return ArmCommand(
+            shaped.twist_base,
+            self._config.hold_s,
+            pace=shaped.pace,
+            gripper_closed=wish,
+            records=self._drain(),
+        )
 
     def stop(self, reason: str) -> Outcome:
         """Latch the stop; allowed in every state."""

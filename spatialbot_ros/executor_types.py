@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_ros.ports import Pace
 from spatialbot_ros.safety_records import SafetyRecord
 
 
@@ -89,6 +90,7 @@ class ArmCommand:
     Attributes:
         twist_base: (6,) twist to stream for `hold_s`, None to stream nothing.
         stop: bring the arm to rest.
+        pace: how quickly the twist may change, or how quickly the arm comes to rest.
         gripper_closed: new wish for the gripper, None when it did not change.
         records: interventions since the last step that no action caused.
     """
@@ -96,6 +98,7 @@ class ArmCommand:
     twist_base: NDArray[np.float64] | None = None
     hold_s: float = 0.0
     stop: bool = False
+    pace: Pace | None = None
     gripper_closed: bool | None = None
     records: tuple[SafetyRecord, ...] = ()
 

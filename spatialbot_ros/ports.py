@@ -45,6 +45,7 @@ class CameraFrameset:
         color: (H, W, 3) uint8 RGB.
         depth_mm: (h, w) uint16 in the depth optical frame, 0 = invalid.
         aligned_depth_mm: (H, W) uint16 in the colour optical frame, or None when not asked for.
+        clock_jumped: the device's clock jumped before this set; its stamp was mapped anew.
     """
 
     stamp_ns: int
@@ -52,6 +53,7 @@ class CameraFrameset:
     color: NDArray[np.uint8]
     depth_mm: NDArray[np.uint16]
     aligned_depth_mm: NDArray[np.uint16] | None
+    clock_jumped: bool = False
 
 
 class Camera(Protocol):
@@ -71,6 +73,7 @@ class Camera(Protocol):
 
         Raises:
             CameraTimeoutError: none came in time; the camera may still be used.
+            HalfFramesetError: only one of its two images came; the camera may still be used.
             CameraError: the device is gone; call `close`, then `connect`.
         """
         ...
@@ -100,6 +103,8 @@ class ArmState:
         T_base_ee: (4, 4) measured pose of the tool centre point in `fr3_link0`.
         gripper_width_m: opening between the fingers.
         errors: names of active robot errors.
+        twist_commanded: (6,) twist that the robot was commanded in its last millisecond, base
+            frame: on the way to what `stream_twist` asked for; None where the arm has no such.
     """
 
     robot_time_s: float
@@ -110,6 +115,24 @@ class ArmState:
     gripper_width_m: float
     mode: ArmMode
     errors: tuple[str, ...] = ()
+    twist_commanded: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How quickly a twist may change.
+
+    Attributes:
+        acceleration_m_s2, jerk_m_s3: bounds of each axis of the translation. Those of the
+            rotation are `RADIANS_PER_METRE` times as large, in rad/s2 and rad/s3.
+    """
+
+    acceleration_m_s2: float
+    jerk_m_s3: float
+
+
+RADIANS_PER_METRE = 25.0 / 13.0
+"""The ratio of the robot's own bounds of rotation and translation."""
 
 
 class Arm(Protocol):
@@ -135,8 +158,12 @@ class Arm(Protocol):
         """
         ...
 
-    def stream_twist(self, twist_base: NDArray[np.float64], hold_s: float) -> None:
+    def stream_twist(
+        self, twist_base: NDArray[np.float64], hold_s: float, pace: Pace | None = None
+    ) -> None:
         """Move with a twist (vx, vy, vz [m/s], wx, wy, wz [rad/s]; base frame) for `hold_s`.
+
+        `pace` bounds the way there and the way to rest; the arm's own bounds when None.
 
         The motion ends at rest by itself when no further call comes: a stalled caller
         stops the arm. Pre-empts the running twist.
@@ -147,8 +174,8 @@ class Arm(Protocol):
         """
         ...
 
-    def stop(self) -> None:
-        """Bring the arm to rest as fast as limits allow; harmless at rest."""
+    def stop(self, pace: Pace | None = None) -> None:
+        """Bring the arm to rest, as fast as `pace` allows; harmless at rest."""
         ...
 
     def move_to_joints(

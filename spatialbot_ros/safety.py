@@ -16,6 +16,8 @@ from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ConfigurationError, SafetyError
 from spatialbot_model.contracts.target_step import StepLimits, advance_target, shorten
 from spatialbot_model.contracts.transforms import compose
+from spatialbot_ros.ports import ArmState, Pace
+from spatialbot_ros.safety_joints import JointGuard, ShapedTwist
 from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
@@ -67,6 +69,7 @@ class SafetyEnvelope:
             workspace_min_m=np.asarray(workspace_min_m, dtype=np.float64),
             workspace_max_m=np.asarray(workspace_max_m, dtype=np.float64),
         )
+        self._joints = JointGuard(limits)
         self._newest: dict[str, tuple[int, int]] = {}
         self._last = 0
 
@@ -137,6 +140,22 @@ class SafetyEnvelope:
         linear = shorten(twist_base[:3], self.limits.max_speed_m_s)
         angular = shorten(twist_base[3:], self.limits.max_speed_rad_s)
         return np.concatenate([linear, angular])
+
+    def shape_twist(self, twist_base: NDArray[np.float64], measured: ArmState) -> ShapedTwist:
+        """Bound a twist (6,) by the tool's speeds, then by what the joints can do.
+
+        Raises:
+            SafetyError: not finite.
+        """
+        return self._joints.shape(self.limit_twist(twist_base), measured)
+
+    def stop_pace(self, measured: ArmState) -> Pace:
+        """The quickest way to rest from the last twist that keeps the arm's limits."""
+        return self._joints.stop_pace(measured)
+
+    def at_rest(self) -> None:
+        """The arm was told to rest: what slows the next twist is told again."""
+        self._joints.reset()
 
     def _refusal(
         self, request: ActionRequest, now_ns: int, T_base_measured: NDArray[np.float64]

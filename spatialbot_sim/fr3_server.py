@@ -81,10 +81,16 @@ class Fr3Server:
     """Serves one FR3 with hand on a loopback address. Use `open`, then `tick` for ever.
 
     All methods belong to one thread.
+
+    Args:
+        lockstep_wait_s: how long to wait for the client's answer to a state.
     """
 
-    def __init__(self, cell: Cell, scene: Scene, address: str) -> None:
+    def __init__(
+        self, cell: Cell, scene: Scene, address: str, lockstep_wait_s: float = _LOCKSTEP_WAIT_S
+    ) -> None:
         self._cell = cell
+        self._lockstep_wait_s = lockstep_wait_s
         self._scene = scene
         self.address = address
         self._simulator: _LabSimulator | None = None
@@ -166,7 +172,7 @@ class Fr3Server:
             _LOG.warning("cannot send the state to the client of %s: %s", self.address, error)
             self._robot_server.drop_clients()
         if self.motion_running:
-            self._robot_server.wait_for_command(_LOCKSTEP_WAIT_S)
+            self._robot_server.wait_for_command(self._lockstep_wait_s)
 
     def reset(self, scene: Scene) -> None:
         """Lay another scene; arm, fingers and time stay as they are, the client connected.

@@ -25,6 +25,8 @@ from spatialbot_sim.tick_log import TickLogWriter
 
 _TICK_S = 0.001
 _TICKS_PER_LOOK = 5
+_LOCKSTEP_WAIT_S = 0.3
+"""Long enough for a busy machine: a command that comes too late would look like a jerk."""
 
 EMPTY_TABLE = Scene(
     task="",
@@ -54,7 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(address: str, log: Path, paced: bool) -> int:
     text = find_resource("config/cell.yaml").read_text(encoding="utf-8")
-    server = Fr3Server(Cell.from_mapping(yaml.safe_load(text)), EMPTY_TABLE, address)
+    server = Fr3Server(
+        Cell.from_mapping(yaml.safe_load(text)), EMPTY_TABLE, address, _LOCKSTEP_WAIT_S
+    )
     try:
         server.open()
         _say("ready")
@@ -88,8 +92,6 @@ def _obey(word: str, server: Fr3Server, writer: TickLogWriter) -> None:
     if word == "flush":
         writer.flush()
         _say("flushed")
-    elif word == "reflex":
-        server.trip_reflex()
 
 
 def _say(word: str) -> None:

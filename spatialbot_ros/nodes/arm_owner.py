@@ -207,9 +207,9 @@ class ArmOwner:
         self._report(command.records)
         try:
             if command.stop:
-                self._arm.stop()
+                self._arm.stop(command.pace)
             elif command.twist_base is not None:
-                self._arm.stream_twist(command.twist_base, command.hold_s)
+                self._arm.stream_twist(command.twist_base, command.hold_s, command.pace)
             if command.gripper_closed is not None:
                 self._command_gripper(command.gripper_closed)
         except RobotReflexError as error:

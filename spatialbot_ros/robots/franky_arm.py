@@ -31,7 +31,7 @@ from spatialbot_model.contracts.errors import (
     RobotReflexError,
 )
 from spatialbot_model.contracts.transforms import compose, quaternion_to_matrix
-from spatialbot_ros.ports import ArmMode, ArmState
+from spatialbot_ros.ports import ArmMode, ArmState, Pace
 from spatialbot_ros.robots.gripper_worker import GripperWorker
 
 try:
@@ -52,6 +52,9 @@ _REST_TIMEOUT_S = 2.0
 _RECOVERY_TIMEOUT_S = 2.0
 _POLL_S = 0.005
 _OPEN_WIDTH_M = 0.08
+_FRANKY_ACCELERATION_M_S2 = 13.0
+_FRANKY_JERK_M_S3 = 6500.0
+"""franky's defaults (those of the Panda); a test compares them with the installed franky."""
 _PLANNER_FAILED = "Motion planner failed"
 _TWIST_DECIMALS = 5
 """A hundredth of a millimetre per second: finer differences are noise to the planner."""
@@ -149,9 +152,12 @@ class FrankyArm:
                 gripper_width_m=gripper.width_m(),
                 mode=_MODES.get(state.robot_mode.name, ArmMode.OTHER),
                 errors=errors,
+                twist_commanded=_twist(state.O_dP_EE_c),
             )
 
-    def stream_twist(self, twist_base: NDArray[np.float64], hold_s: float) -> None:
+    def stream_twist(
+        self, twist_base: NDArray[np.float64], hold_s: float, pace: Pace | None = None
+    ) -> None:
         """See `ports.Arm`."""
         robot, _ = self._owned()
         hold = franky.Duration(max(1, round(hold_s * 1e3)))
@@ -160,12 +166,12 @@ class FrankyArm:
         waypoint = franky.CartesianVelocityWaypoint
         motion = franky.CartesianVelocityWaypointMotion(
             [waypoint(target, hold_target_duration=hold), waypoint(_zero_twist())],
-            relative_dynamics_factor=self._dynamics,
+            relative_dynamics_factor=self._dynamics_of(pace),
         )
         with _translated("streaming a twist"):
             robot.move(motion, asynchronous=True, limit_rate=True)
 
-    def stop(self) -> None:
+    def stop(self, pace: Pace | None = None) -> None:
         """See `ports.Arm`."""
         robot, _ = self._owned()
         with _translated("stopping"):
@@ -179,7 +185,7 @@ class FrankyArm:
             if stop is None:
                 robot.stop()
             else:
-                robot.move(stop(self._dynamics), asynchronous=True, limit_rate=True)
+                robot.move(stop(self._dynamics_of(pace)), asynchronous=True, limit_rate=True)
 
     def move_to_joints(
         self,
@@ -257,6 +263,15 @@ class FrankyArm:
             if not self._robot.join_motion(_REST_TIMEOUT_S):
                 raise RobotError(f"the arm did not come to rest within {_REST_TIMEOUT_S} s")
 
+    def _dynamics_of(self, pace: Pace | None) -> Any:
+        """A pace as a share of what franky takes for the robot's limits."""
+        if pace is None:
+            return self._dynamics
+        # franky's defaults are higher than the FR3's limits, so a share means little by itself
+        acceleration = pace.acceleration_m_s2 / _FRANKY_ACCELERATION_M_S2
+        jerk = pace.jerk_m_s3 / _FRANKY_JERK_M_S3
+        return franky.RelativeDynamicsFactor(1.0, min(acceleration, 1.0), min(jerk, 1.0))
+
     def _owned(self) -> tuple[Any, GripperWorker]:
         if self._robot is None or self._gripper is None:
             raise RobotConnectionError(
@@ -316,6 +331,10 @@ def _join_quietly(robot: Any) -> None:
         robot.join_motion(_REST_TIMEOUT_S)
     except Exception:
         _LOG.info("the last motion ended with an error", exc_info=True)
+
+
+def _twist(twist: Any) -> NDArray[np.float64]:
+    return np.concatenate([np.ravel(twist.linear), np.ravel(twist.angular)])
 
 
 def _zero_twist() -> Any:

@@ -17,7 +17,7 @@ from spatialbot_model.contracts.errors import (
     RobotError,
     RobotReflexError,
 )
-from spatialbot_ros.ports import ArmMode, ArmState
+from spatialbot_ros.ports import ArmMode, ArmState, Pace
 from spatialbot_ros.robots.fr3_kinematics import forward, joint_velocities
 
 _MAX_WIDTH_M = 0.08
@@ -96,9 +96,12 @@ class MemoryArm:
             gripper_width_m=self._width_m,
             mode=self._mode(),
             errors=("reflex",) if self._reflex else (),
+            twist_commanded=self._twist.copy(),
         )
 
-    def stream_twist(self, twist_base: NDArray[np.float64], hold_s: float) -> None:
+    def stream_twist(
+        self, twist_base: NDArray[np.float64], hold_s: float, pace: Pace | None = None
+    ) -> None:
         """See `ports.Arm`."""
         self._check_connected()
         if self._reflex:
@@ -108,7 +111,7 @@ class MemoryArm:
         self._twist = np.array(twist_base, dtype=np.float64)
         self._twist_ends_s = now_s + hold_s
 
-    def stop(self) -> None:
+    def stop(self, pace: Pace | None = None) -> None:
         """At once: it has no inertia."""
         if self._connected:
             self._integrate(self._clock_s())

@@ -6,7 +6,7 @@ from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_ros.configuration import load_safety_limits
 from spatialbot_ros.safety_limits import HARD_LIMITS, SafetyLimits
 
-GOOD = {name: getattr(SafetyLimits(), name) for name in HARD_LIMITS}
+GOOD = {name: getattr(SafetyLimits(), name) for name in HARD_LIMITS} | {"keep_out": []}
 
 
 def test_the_shipped_file_holds_the_defaults():
