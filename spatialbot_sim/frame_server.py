@@ -56,6 +56,25 @@ class FrameServer:
         listener.setblocking(False)
         self._listener = listener
 
+    def unplug(self) -> None:
+        """Drop the client and answer nobody until `plug`, as a device that was pulled out."""
+        self.close()
+
+    def plug(self) -> None:
+        """Answer again after `unplug`; harmless otherwise.
+
+        Raises:
+            AddressInUseError: another simulator has taken the port meanwhile.
+        """
+        if self._listener is None:
+            self.open()
+
+    def describe(self, description: SensorDescription) -> None:
+        """Report another calibration from now on; a client has to connect again to read it."""
+        if description != self._description:
+            self._description = description
+            self._drop()
+
     def ready(self) -> bool:
         """True when a client wants a frame; waits, with a bound, for it to take the last one."""
         self._accept()

@@ -18,6 +18,13 @@ from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.frame_link import FRAME_PORT, RawFrame, SensorDescription
 from spatialbot_model.contracts.transforms import invert
 from spatialbot_sim.camera import SensorRenderer
+from spatialbot_sim.camera_faults import (
+    RECALIBRATED,
+    UNPLUGGED,
+    FrameFaults,
+    InjectedFault,
+    recalibrated,
+)
 from spatialbot_sim.fr3_server import GRIPPER_PORT, ROBOT_PORT, Fr3Server, check_address
 from spatialbot_sim.frame_server import FrameServer
 from spatialbot_sim.judge import Verdict, judge
@@ -64,7 +71,10 @@ class Lab:
         self._options = options
         self._scene = sample_scene(options.task, options.seed)
         self._robot = Fr3Server(cell, self._scene, options.address)
-        self._frames = FrameServer(options.address, describe_sensors(cell, options.frame_rate_hz))
+        self._sensors = describe_sensors(cell, options.frame_rate_hz)
+        self._frames = FrameServer(options.address, self._sensors)
+        self._faults = FrameFaults()
+        self._fault = ""
         self._renderer = SensorRenderer(cell.camera)
         self._noise = StereoNoise(cell.camera, options.seed)
         self._schedule = Schedule(options.speed)
@@ -76,6 +86,9 @@ class Lab:
         self.gate = PolicyLagGate(options.policy_lag_limit_s)
         self.on_tick: Callable[[int, int], None] = lambda ticks, time_ns: None
         """Called after every tick on the physics thread, with tick count and time [ns]."""
+        self.on_camera_fault: Callable[[str, int], None] = lambda name, time_ns: None
+        """Called on the physics thread with the fault of the camera that begins, and the time [ns]
+        of the first frame that has it; with an empty name and the first good frame's at its end."""
 
     @property
     def scene(self) -> Scene:
@@ -155,6 +168,15 @@ class Lab:
         self.gate.clear()
         return scene
 
+    def inject_camera_fault(self, fault: InjectedFault) -> None:
+        """Spoil the camera's frames for a while; on the physics thread (see `submit`)."""
+        self._faults.begin(fault)
+
+    @property
+    def num_frames(self) -> int:
+        """Sensor frames since the start."""
+        return self._frame_number
+
     def judge(self) -> Verdict:
         """Ground truth of the scene; on the physics thread (see `submit` and `on_tick`)."""
         return judge(self._robot.world, self._scene)
@@ -168,6 +190,11 @@ class Lab:
             call()
 
     def _send_frame(self) -> None:
+        fault = self._faults.name(self.time_ns)
+        if fault != self._fault:
+            self._fault = fault
+            self._connect_sensors(fault)
+            self.on_camera_fault(fault, self.time_ns)
         if not self._frames.ready():
             return
         self._frame_number += 1
@@ -177,9 +204,19 @@ class Lab:
             depth_mm = self._noise.apply(depth_m, self._frame_number)
         else:
             depth_mm = to_millimetres(depth_m, self._cell.camera.depth_range_m)
-        self._frames.send(
-            RawFrame(self._frame_number, self.time_ns, color, np.ascontiguousarray(depth_mm))
+        frame = self._faults.apply(
+            RawFrame(self._frame_number, self.time_ns, color, np.ascontiguousarray(depth_mm)), fault
         )
+        if frame is not None:
+            self._frames.send(frame)
+
+    def _connect_sensors(self, fault: str) -> None:
+        if fault == UNPLUGGED:
+            self._frames.unplug()
+        else:
+            self._frames.plug()
+        is_changed = fault == RECALIBRATED
+        self._frames.describe(recalibrated(self._sensors) if is_changed else self._sensors)
 
 
 def describe_sensors(cell: Cell, rate_hz: float) -> SensorDescription:

@@ -97,6 +97,14 @@ class CameraTimeoutError(CameraError, TimeoutError):
     """A connected camera delivered no frame in time."""
 
 
+class HalfFramesetError(CameraTimeoutError):
+    """Colour came without depth, or depth without colour."""
+
+
+class CameraReopenError(CameraError):
+    """A stream stays bad; its device is closed and opened again."""
+
+
 class RobotError(SpatialBotError):
     """The robot or its gripper failed."""
 

@@ -7,12 +7,15 @@ that synchronising, aligning and filtering stay librealsense's.
 
 Stream: one hello (`SensorDescription` as a length-prefixed UTF-8 JSON), then frames, each
 a fixed header followed by the colour and the depth bytes. The receiver answers each frame
-with its frame number (uint64, little endian), so that the simulation may wait for it.
+with its frame number (uint64, little endian), so that the simulation may wait for it. One of the
+two images may be missing (0 bytes), as when a sensor of a real camera stops.
 """
 
 import json
+import math
 import struct
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,12 +60,20 @@ class SensorDescription:
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """One exposure: raw colour (H, W, 3) uint8 and raw depth (H, W) uint16 mm, not aligned."""
+    """One exposure: raw colour (H, W, 3) uint8 and raw depth (H, W) uint16 mm, not aligned.
+
+    An image that its sensor did not deliver is empty: (0, 0, 3) or (0, 0).
+    """
 
     frame_number: int
     stamp_ns: int
     color: NDArray[np.uint8]
     depth_mm: NDArray[np.uint16]
+
+    @property
+    def is_half(self) -> bool:
+        """Whether one of the two sensors did not deliver."""
+        return self.color.size == 0 or self.depth_mm.size == 0
 
 
 def encode_hello(description: SensorDescription) -> bytes:
@@ -131,19 +142,32 @@ def decode_frame(
     magic, version, number, stamp_ns, color_bytes, depth_bytes = _HEADER.unpack(header)
     color, depth = description.color, description.depth
     expected = (3 * color.width * color.height, 2 * depth.width * depth.height)
-    if magic != _MAGIC or version != PROTOCOL_VERSION or (color_bytes, depth_bytes) != expected:
+    sizes = (color_bytes, depth_bytes)
+    is_known = magic == _MAGIC and version == PROTOCOL_VERSION
+    if not is_known or sizes not in (expected, (expected[0], 0), (0, expected[1])):
         raise CameraError(
             f"malformed frame header: magic {magic!r}, version {version}, {color_bytes} +"
-            f" {depth_bytes} bytes; expected {_MAGIC!r}, {PROTOCOL_VERSION}, {expected}"
+            f" {depth_bytes} bytes; expected {_MAGIC!r}, {PROTOCOL_VERSION}, {expected} or one of"
+            " the two"
         )
+    color_shape = (color.height, color.width, 3) if color_bytes else (0, 0, 3)
+    depth_shape = (depth.height, depth.width) if depth_bytes else (0, 0)
     return RawFrame(
         frame_number=number,
         stamp_ns=stamp_ns,
-        color=np.frombuffer(payload, np.uint8, color_bytes).reshape(color.height, color.width, 3),
-        depth_mm=np.frombuffer(payload, np.dtype("<u2"), depth_bytes // 2, color_bytes).reshape(
-            depth.height, depth.width
-        ),
+        color=_pixels(payload, np.dtype(np.uint8), 0, color_shape),
+        depth_mm=_pixels(payload, np.dtype("<u2"), color_bytes, depth_shape),
     )
+
+
+def _pixels(
+    payload: bytes | bytearray, dtype: "np.dtype[Any]", offset: int, shape: tuple[int, ...]
+) -> NDArray[Any]:
+    count = math.prod(shape)
+    # numpy does not take an empty buffer, which a frame without its second image ends in
+    if count == 0:
+        return np.empty(shape, dtype)
+    return np.frombuffer(payload, dtype, count, offset).reshape(shape)
 
 
 def payload_bytes(header: bytes) -> int:

@@ -8,7 +8,7 @@ from spatialbot_model.contracts.errors import CameraError, CameraTimeoutError
 from spatialbot_ros.ports import Camera, CameraFrameset, CameraInfo
 
 _FIRST_RETRY_S = 0.25
-_READ_TIMEOUT_S = 0.2
+_READ_TIMEOUT_S = 0.1
 _JOIN_TIMEOUT_S = 5.0
 
 
@@ -24,7 +24,11 @@ class FrameListener(Protocol):
         ...
 
     def on_frameset(self, frameset: CameraFrameset) -> None:
-        """The next frameset."""
+        """The next frameset; may raise `CameraError` to have the camera opened again."""
+        ...
+
+    def on_nothing(self, error: CameraTimeoutError) -> None:
+        """No whole frameset came for a tenth of a second; may raise as `on_frameset`."""
         ...
 
     def on_camera_lost(self, error: CameraError, retry_s: float) -> None:
@@ -58,7 +62,13 @@ class FrameGrabber:
         self._max_retry_s = max_retry_s
         self._give_up_after_s = give_up_after_s
         self._stop = threading.Event()
+        self._alive_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the thread last came back from the camera; below 0 in a pause."""
+        return time.monotonic() - self._alive_s
 
     def start(self) -> None:
         """Start the thread; returns at once."""
@@ -83,14 +93,17 @@ class FrameGrabber:
         retry_s = _FIRST_RETRY_S
         looking_since_s = time.monotonic()
         while not self._stop.is_set():
+            self._alive_s = time.monotonic()
+            streaming = False
             try:
-                self._listener.on_connected(self._camera.connect())
-                retry_s = _FIRST_RETRY_S
-                self._read_until_lost()
+                info = self._camera.connect()
+                streaming = True
+                self._listener.on_connected(info)
+                self._read()
                 return
             except CameraError as error:
                 self._camera.close()
-                if isinstance(error, _Lost):
+                if streaming:
                     looking_since_s = time.monotonic()
                     retry_s = _FIRST_RETRY_S
                 waited_s = time.monotonic() - looking_since_s
@@ -100,21 +113,19 @@ class FrameGrabber:
                     ) from error
                 retry_s = min(retry_s, self._max_retry_s)
                 self._listener.on_camera_lost(error, retry_s)
+                self._alive_s = time.monotonic() + retry_s
                 self._stop.wait(retry_s)
                 retry_s *= 2.0
 
-    def _read_until_lost(self) -> None:
+    def _read(self) -> None:
+        """Until the camera is lost or the thread is to end."""
         while not self._stop.is_set():
+            self._alive_s = time.monotonic()
             try:
                 frameset = self._camera.read(
                     _READ_TIMEOUT_S, align=self._listener.wants_aligned_depth()
                 )
-            except CameraTimeoutError:
+            except CameraTimeoutError as error:
+                self._listener.on_nothing(error)
                 continue
-            except CameraError as error:
-                raise _Lost(str(error)) from error
             self._listener.on_frameset(frameset)
-
-
-class _Lost(CameraError):
-    """A camera that had been streaming is gone."""

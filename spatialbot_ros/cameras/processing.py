@@ -33,10 +33,17 @@ class ProcessedFrames:
 
 
 class FrameProcessing:
-    """Syncer, depth filters and alignment of one streaming session."""
+    """Syncer, depth filters and alignment of one streaming session.
+
+    Attributes:
+        paired: a complete pair has come.
+        num_half: single images that came since the last pair.
+    """
 
     def __init__(self, filters: DepthFilters) -> None:
         self.syncer = rs.syncer(_SYNCER_QUEUE)
+        self.paired = False
+        self.num_half = 0
         self._align = rs.align(rs.stream.color)
         self._filters = _depth_filters(filters)
 
@@ -46,7 +53,7 @@ class FrameProcessing:
             frames = self.syncer.poll_for_frames()
             if not frames or frames.size() == 0:
                 return None
-            if _is_pair(frames):
+            if self._take(frames):
                 return frames
 
     def wait(self, timeout_ms: int) -> rs.composite_frame | None:
@@ -56,7 +63,14 @@ class FrameProcessing:
         passed over.
         """
         arrived, frames = self.syncer.try_wait_for_frames(timeout_ms)
-        return frames if arrived and _is_pair(frames) else None
+        return frames if arrived and self._take(frames) else None
+
+    def _take(self, frames: rs.composite_frame) -> bool:
+        if not _is_pair(frames):
+            self.num_half += 1
+            return False
+        self.paired, self.num_half = True, 0
+        return True
 
     def process(self, frames: rs.composite_frame, *, align: bool) -> ProcessedFrames:
         """Filter, align when asked to, and convert to millimetres.

@@ -14,8 +14,11 @@ import pyrealsense2 as rs
 from spatialbot_model.contracts.errors import (
     CameraError,
     CameraNotFoundError,
+    CameraReopenError,
     CameraTimeoutError,
+    HalfFramesetError,
 )
+from spatialbot_model.contracts.types import CameraIntrinsics
 from spatialbot_ros.cameras.clock_mapping import ClockMapping
 from spatialbot_ros.cameras.processing import (
     FrameProcessing,
@@ -28,6 +31,8 @@ from spatialbot_ros.ports import CameraFrameset, CameraInfo
 
 _POLL_MS = 100
 _STALL_S = 5.0
+_HALF_FRAMESETS = 3
+_CALIBRATION_CHECK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,9 @@ class RealSenseCamera:
         self._clock = ClockMapping(settings.now_ns)
         self._reset_pending = settings.initial_reset
         self._last_frame_s = 0.0
+        self._profiles: tuple[rs.video_stream_profile, ...] = ()
+        self._calibration: tuple[CameraIntrinsics, ...] = ()
+        self._calibration_s = 0.0
 
     def connect(self) -> CameraInfo:
         """Find the device and stream from it; see `ports.Camera.connect`."""
@@ -101,11 +109,20 @@ class RealSenseCamera:
                     " If this repeats, check the cable and the USB port."
                 )
             if remaining_ms <= 0:
+                # until both sensors have started, single images are nothing unusual
+                if self._processing.paired and self._processing.num_half >= _HALF_FRAMESETS:
+                    raise HalfFramesetError(
+                        f"{self._processing.num_half} single images came from {self._wanted()}"
+                        " since the last pair: one of its sensors has stopped, or their clocks"
+                        " have come apart"
+                    )
                 raise CameraTimeoutError(f"no frames from {self._wanted()} within {timeout_s} s")
         self._last_frame_s = time.monotonic()
+        self._check_calibration()
         processed = self._processing.process(frames, align=align)
         return CameraFrameset(
             stamp_ns=self._clock.to_ros_ns(processed.timestamp_ms),
+            clock_jumped=self._clock.jumped,
             frame_number=processed.device_frame_number,
             color=processed.color,
             depth_mm=processed.depth_mm,
@@ -123,6 +140,7 @@ class RealSenseCamera:
                     continue
         self._streaming = []
         self._processing = self._device = None
+        self._profiles = ()
         self._removed.clear()
 
     def _start(self, device: rs.device) -> CameraInfo:
@@ -143,7 +161,9 @@ class RealSenseCamera:
         for sensor, _ in by_sensor:
             sensor.start(processing.syncer)
         self._processing = processing
-        self._last_frame_s = time.monotonic()
+        self._profiles = (depth.profile, color.profile)
+        self._calibration = _calibration(self._profiles)
+        self._last_frame_s = self._calibration_s = time.monotonic()
         return CameraInfo(
             name=_info(device, rs.camera_info.name),
             serial_no=_info(device, rs.camera_info.serial_number),
@@ -155,6 +175,17 @@ class RealSenseCamera:
             T_color_depth=to_transform(depth.profile.get_extrinsics_to(color.profile)),
             rate_hz=float(min(settings.color_profile.rate_hz, settings.depth_profile.rate_hz)),
         )
+
+    def _check_calibration(self) -> None:
+        """A camera may be calibrated while it streams; what was read at the start is old then."""
+        now_s = time.monotonic()
+        if now_s - self._calibration_s < _CALIBRATION_CHECK_S:
+            return
+        self._calibration_s = now_s
+        if _calibration(self._profiles) != self._calibration:
+            raise CameraReopenError(
+                f"the calibration of {self._wanted()} has changed; it is opened again"
+            )
 
     def _find(self, devices: Iterable[rs.device]) -> rs.device:
         found = list(devices)
@@ -204,6 +235,10 @@ def _find_stream(
     raise CameraError(
         f"{_label(device)} has no {stream.name} profile {wanted}; it offers: {offers}"
     )
+
+
+def _calibration(profiles: Iterable[rs.video_stream_profile]) -> tuple[CameraIntrinsics, ...]:
+    return tuple(to_intrinsics(profile.get_intrinsics()) for profile in profiles)
 
 
 def _sensor_name(sensor: rs.sensor) -> str:

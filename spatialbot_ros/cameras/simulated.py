@@ -1,6 +1,6 @@
 """The simulated lab's camera: its raw frames through a librealsense software device."""
 
-from spatialbot_model.contracts.errors import CameraError
+from spatialbot_model.contracts.errors import CameraError, HalfFramesetError
 from spatialbot_model.contracts.frame_link import FRAME_PORT, SensorDescription
 from spatialbot_model.contracts.transforms import compose
 from spatialbot_ros.cameras.frame_link_client import FrameLinkClient
@@ -47,6 +47,11 @@ class SimulatedCamera:
         if self._description is None:
             raise CameraError("the simulated camera is not connected; call connect() first")
         raw = self._client.receive(self._description, timeout_s)
+        if raw.is_half:
+            # not shown to the syncer, which would wait for the partner
+            self._client.acknowledge(raw.frame_number)
+            missing = "colour" if raw.color.size == 0 else "depth"
+            raise HalfFramesetError(f"frame {raw.frame_number} came without {missing}")
         if self._device is None or self._processing is None:
             self._device, self._processing = self._start_device(self._description)
             # librealsense hands out single images until it has seen both streams once

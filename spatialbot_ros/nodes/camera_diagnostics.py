@@ -1,26 +1,28 @@
-"""The camera's entry on /diagnostics."""
+"""The camera's entries on /diagnostics: how it delivers, and what was wrong with its stream."""
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from collections.abc import Mapping
 
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from spatialbot_ros.camera_faults import CameraFault
 from spatialbot_ros.cameras.frame_statistics import FrameReport
-from spatialbot_ros.nodes.conversions import ns_to_stamp
+from spatialbot_ros.nodes.diagnostics import status_msg
 from spatialbot_ros.ports import CameraInfo
 
 _SLOW = 0.8
 
 
-def diagnostics_msg(
-    name: str, report: FrameReport, info: CameraInfo | None, trouble: str, stamp_ns: int
-) -> DiagnosticArray:
-    """One status: what camera it is and how it delivers.
+def frames_status(
+    name: str, report: FrameReport, info: CameraInfo | None, trouble: str
+) -> DiagnosticStatus:
+    """What camera it is and how it delivers.
 
     Args:
         name: name of the status, e.g. ``camera: frames``.
         info: the connected camera, or None.
         trouble: why there is none, for people.
     """
-    status = DiagnosticStatus(name=name, hardware_id=info.serial_no if info else "")
-    status.level, status.message = _judge(report, info, trouble)
+    level, message = _judge(report, info, trouble)
     values: dict[str, object] = {}
     if info is not None:
         values |= {
@@ -38,10 +40,28 @@ def diagnostics_msg(
         "longest processing [ms]": f"{report.max_processing_ms:.1f}",
         "greatest age [ms]": f"{report.max_age_ms:.1f}",
     }
-    status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    message = DiagnosticArray(status=[status])
-    message.header.stamp = ns_to_stamp(stamp_ns)
-    return message
+    return status_msg(name, level, message, values, info.serial_no if info else "")
+
+
+def faults_status(
+    name: str,
+    current: CameraFault | None,
+    counts: Mapping[str, int],
+    num_withheld: int,
+    hardware_id: str = "",
+) -> DiagnosticStatus:
+    """The fault that lasts, and how often each has begun since the node's start.
+
+    Args:
+        name: name of the status, e.g. ``camera: faults``.
+        num_withheld: framesets that nobody was shown.
+    """
+    level, message = DiagnosticStatus.OK, "the stream is good"
+    if current is not None:
+        level, message = DiagnosticStatus.ERROR, f"{current.name}: {current.detail}"
+    values: dict[str, object] = {"framesets withheld": num_withheld, "faults": sum(counts.values())}
+    values |= {fault: count for fault, count in counts.items() if count}
+    return status_msg(name, level, message, values, hardware_id)
 
 
 def _judge(report: FrameReport, info: CameraInfo | None, trouble: str) -> tuple[bytes, str]:

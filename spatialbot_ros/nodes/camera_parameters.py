@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spatialbot_ros.camera_faults import CameraFaultLimits
 from spatialbot_ros.cameras.settings import CameraSettings, DepthFilters, StreamProfile
 from spatialbot_ros.nodes.parameters import parameter
 
@@ -65,6 +66,37 @@ class CameraParameters:
     diagnostics_period: float = parameter(
         1.0, "seconds between two messages on /diagnostics; 0: none", low=0.0, high=60.0
     )
+
+    stall_s: float = parameter(
+        0.5, "seconds without a frameset until the camera has stalled", low=0.05, high=60.0
+    )
+    min_depth_share: float = parameter(
+        0.02,
+        "share of depth pixels with a return below which nobody gets the images",
+        low=0.0,
+        high=1.0,
+    )
+    max_stamp_lead_s: float = parameter(
+        0.2, "how far a stamp may lie ahead of ROS time", low=0.0, high=10.0
+    )
+    max_stamp_age_s: float = parameter(
+        5.0, "how old a stamp may be when it is read", low=0.1, high=600.0
+    )
+    reopen_after_s: float = parameter(
+        5.0, "seconds of a bad stream until the device is opened again", low=0.5, high=600.0
+    )
+
+    def fault_limits(self) -> CameraFaultLimits:
+        """What still passes as a good stream."""
+        return CameraFaultLimits(
+            stall_s=self.stall_s,
+            min_depth_share=self.min_depth_share,
+            max_future_s=self.max_stamp_lead_s,
+            max_age_s=self.max_stamp_age_s,
+            # the simulated lab's colours have no noise: a scene at rest looks the same twice
+            streams_freeze_alone=self.camera != "simulated",
+            reopen_after_s=self.reopen_after_s,
+        )
 
     def to_settings(self, now_ns: Callable[[], int]) -> CameraSettings:
         """What the camera adapter gets.

@@ -14,9 +14,16 @@ from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import CameraInfo, Image
 from spatialbot_msgs.msg import ExecutorState, GripperState
 
-from spatialbot_model.contracts.errors import ConfigurationError, StaleDataError
+from spatialbot_model.contracts.errors import CameraError, ConfigurationError, StaleDataError
 from spatialbot_model.contracts.history import FrameHistory
-from spatialbot_model.contracts.types import BASE_FRAME, Observation, RobotState
+from spatialbot_model.contracts.types import (
+    BASE_FRAME,
+    CameraIntrinsics,
+    Observation,
+    RgbdFrame,
+    RobotState,
+)
+from spatialbot_ros.camera_faults import CameraFaultLimits, depth_share
 from spatialbot_ros.frame_pairs import FramePairs
 from spatialbot_ros.nodes.conversions import msg_to_intrinsics, stamp_to_ns
 from spatialbot_ros.nodes.images import msg_to_image
@@ -26,6 +33,8 @@ from spatialbot_ros.robot_states import RobotStates
 _COLOR = "/camera/camera/color"
 _DEPTH = "/camera/camera/aligned_depth_to_color"
 _POLL_S = 0.01
+_CHECK_S = 0.1
+_MIN_DEPTH_SHARE = CameraFaultLimits().min_depth_share
 _MAX_ARRIVALS = 32
 
 
@@ -41,6 +50,7 @@ class ObservationSource:
         self._transforms = StaticTransformListener(node)
         self._optical_frame = ""
         self._last_stamp_ns = -1
+        self._intrinsics: CameraIntrinsics | None = None
         self._arrivals: OrderedDict[int, tuple[float, float]] = OrderedDict()
         group = MutuallyExclusiveCallbackGroup()
         for topic, message_type, callback in (
@@ -65,9 +75,10 @@ class ObservationSource:
         """A new instruction: forget the history, use only frames from now on."""
         self._history.clear()
         self._last_stamp_ns = self._frames.newest_stamp_ns()
+        self._intrinsics = None
 
     def next(self, instruction: str, check: Callable[[], None]) -> Observation:
-        """Wait for a frame that is newer than the last one.
+        """Wait for a frame that is newer than the last one; meanwhile the policy says nothing.
 
         The robot's state is the one at the frame that has arrived by then; None without an
         executor that publishes it.
@@ -77,15 +88,16 @@ class ObservationSource:
 
         Raises:
             StaleDataError: no newer pair, or no pose of the camera; says what to look at.
+            CameraError: the camera has another calibration than at the instruction's start.
         """
-        frame = self._frames.wait_newer(self._last_stamp_ns, self._timeout_s)
-        check()
-        if frame is None:
-            raise StaleDataError(
-                f"no newer colour and depth pair came within {self._timeout_s} s;"
-                " is the camera node running with align_depth.enable?"
+        frame = self._next_frame(check)
+        if self._intrinsics is None:
+            self._intrinsics = frame.intrinsics
+        if frame.intrinsics != self._intrinsics:
+            raise CameraError(
+                f"the camera's calibration changed from {self._intrinsics} to {frame.intrinsics}"
+                " during the instruction; check the camera's pose and start the instruction again"
             )
-        self._last_stamp_ns = frame.stamp_ns
         self._history.push(frame)
         T_base_camera = self._camera_pose(check)
         robot = self._robot_state(frame.stamp_ns)
@@ -99,6 +111,26 @@ class ObservationSource:
         """
         age_ms, receive_ms = self._arrivals.get(self._last_stamp_ns, (0.0, 0.0))
         return {"capture": max(age_ms - receive_ms, 0.0), "receive": receive_ms}
+
+    def _next_frame(self, check: Callable[[], None]) -> RgbdFrame:
+        deadline_s = time.monotonic() + self._timeout_s
+        refused = ""
+        while True:
+            remaining_s = deadline_s - time.monotonic()
+            frame = self._frames.wait_newer(self._last_stamp_ns, min(remaining_s, _CHECK_S))
+            check()
+            if frame is not None:
+                self._last_stamp_ns = frame.stamp_ns
+                # the camera node withholds it; others do not
+                if depth_share(frame.depth_mm) >= _MIN_DEPTH_SHARE:
+                    return frame
+                refused = " What came has no depth."
+            if remaining_s <= 0.0:
+                raise StaleDataError(
+                    f"no newer colour and depth pair came within {self._timeout_s} s;"
+                    " is the camera node running with align_depth.enable, and what does it say on"
+                    f" /diagnostics?{refused}"
+                )
 
     def _robot_state(self, frame_ns: int) -> RobotState | None:
         try:

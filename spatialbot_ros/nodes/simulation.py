@@ -1,7 +1,8 @@
 """The simulation node: the simulated lab with its clock, its judge and a reset.
 
 Physics runs in a thread of its own; ROS callbacks only leave wishes that are done between two
-milliseconds. This node makes simulation time, so it does not use it.
+milliseconds. This node makes simulation time, so it does not use it. Faults of the camera can be
+injected on `/simulation/inject_camera_fault` (``NAME SECONDS``, docs/camera.md).
 """
 
 import threading
@@ -9,26 +10,34 @@ import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock as NodeClock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from spatialbot_msgs.msg import DeltaAction, TaskStatus
 from spatialbot_msgs.srv import ResetSimulation
+from std_msgs.msg import Header, String
 
-from spatialbot_model.contracts.errors import SimulationError, SpatialBotError
+from spatialbot_model.contracts.errors import ConfigurationError, SimulationError, SpatialBotError
 from spatialbot_model.contracts.types import BASE_FRAME
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
+from spatialbot_ros.nodes.diagnostics import diagnostics_msg, status_msg
 from spatialbot_ros.nodes.parameters import declare, parameter
 from spatialbot_ros.nodes.runtime import run_node
 from spatialbot_ros.safety_records import TELEOP
+from spatialbot_sim.camera_faults import InjectedFault
 from spatialbot_sim.lab import Lab, LabOptions
 from spatialbot_sim.tasks import TASKS
 
 _TICKS_PER_CLOCK = 10
 _TICKS_PER_STATUS = 200
 _RESET_TIMEOUT_S = 30.0
+_DIAGNOSTICS_PERIOD_S = 1.0
+_NS_PER_S = 1e9
 _CLOCK_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
 )
@@ -84,6 +93,27 @@ class SimulationNode(Node):
             self._on_action,
             QoSProfile(depth=10),
             callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+        self.create_subscription(
+            String,
+            "/simulation/inject_camera_fault",
+            self._on_inject,
+            QoSProfile(depth=10),
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+        # which fault began with the frame of this stamp; an empty name at its end
+        self._fault_publisher = self.create_publisher(
+            Header, "/simulation/camera_fault", QoSProfile(depth=10)
+        )
+        self._lab.on_camera_fault = self._on_camera_fault
+        self._camera_fault = ""
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._told = (time.monotonic(), self._lab.time_ns, 0)
+        self.create_timer(
+            _DIAGNOSTICS_PERIOD_S,
+            self._publish_diagnostics,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=NodeClock(clock_type=ClockType.STEADY_TIME),
         )
         self.create_service(
             ResetSimulation,
@@ -160,6 +190,47 @@ class SimulationNode(Node):
             self._lab.gate.clear()
             return
         self._lab.gate.on_action(stamp_to_ns(message.observation_stamp), time.monotonic())
+
+    def _on_inject(self, message: String) -> None:
+        try:
+            fault = InjectedFault.parse(message.data)
+        except ConfigurationError as error:
+            self.get_logger().error(str(error))
+            return
+        self._lab.submit(lambda: self._lab.inject_camera_fault(fault))
+
+    def _on_camera_fault(self, name: str, time_ns: int) -> None:
+        self._camera_fault = name
+        header = Header(frame_id=name)
+        header.stamp = ns_to_stamp(time_ns)
+        self._fault_publisher.publish(header)
+
+    def _publish_diagnostics(self) -> None:
+        before_s, before_ns, before_frames = self._told
+        self._told = now_s, now_ns, num_frames = (
+            time.monotonic(),
+            self._lab.time_ns,
+            self._lab.num_frames,
+        )
+        wall_s, passed_s = now_s - before_s, (now_ns - before_ns) / _NS_PER_S
+        fault, scene = self._camera_fault, self._lab.scene
+        level = DiagnosticStatus.WARN if fault or passed_s <= 0.0 else DiagnosticStatus.OK
+        message = f"injected camera fault: {fault}" if fault else "running"
+        status = status_msg(
+            f"{self.get_name()}: lab",
+            level,
+            message if passed_s > 0.0 else "simulation time stands still",
+            {
+                "task": scene.task,
+                "scene": scene.seed,
+                "time [s]": f"{now_ns / _NS_PER_S:.1f}",
+                "speed": f"{passed_s / wall_s:.2f}" if wall_s > 0.0 else "",
+                "frames per simulated second": f"{(num_frames - before_frames) / passed_s:.1f}"
+                if passed_s > 0.0
+                else "0.0",
+            },
+        )
+        self._diagnostics.publish(diagnostics_msg(status, stamp_ns=now_ns))
 
     def _on_reset(
         self, request: ResetSimulation.Request, response: ResetSimulation.Response

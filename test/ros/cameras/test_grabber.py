@@ -10,6 +10,7 @@ import pytest
 from spatialbot_model.contracts.errors import (
     CameraError,
     CameraNotFoundError,
+    CameraReopenError,
     CameraTimeoutError,
 )
 from spatialbot_model.contracts.types import CameraIntrinsics
@@ -64,6 +65,9 @@ class Listener:
     def on_frameset(self, frameset: CameraFrameset) -> None:
         self.events.put(("frameset", frameset))
 
+    def on_nothing(self, error: CameraTimeoutError) -> None:
+        self.events.put(("nothing", str(error)))
+
     def on_camera_lost(self, error: CameraError, retry_s: float) -> None:
         self.events.put(("lost", (str(error), retry_s)))
 
@@ -104,8 +108,9 @@ def test_pauses_double_up_to_the_cap_and_every_error_is_told() -> None:
 def test_timeouts_are_waited_out_and_framesets_handed_on() -> None:
     camera = CameraDouble([INFO], [CameraTimeoutError("later"), FRAMESET, FRAMESET])
     grabber, listener = grab(camera)
-    assert [listener.next()[0] for _ in range(3)] == ["connected", "frameset", "frameset"]
+    kinds = [listener.next()[0] for _ in range(4)]
     grabber.close()
+    assert kinds == ["connected", "nothing", "frameset", "frameset"]
     assert camera.num_closed == 1
     assert not any(camera.aligns)
 
@@ -117,6 +122,24 @@ def test_a_lost_camera_is_closed_and_connected_again() -> None:
     grabber.close()
     assert kinds == ["connected", "frameset", "lost", "connected", "frameset"]
     assert camera.num_closed == 2
+
+
+@pytest.mark.parametrize("told", ["on_frameset", "on_nothing"])
+def test_a_listener_may_have_the_camera_opened_again(told: str) -> None:
+    class Demanding(Listener):
+        def demand(self, what: object) -> None:
+            raise CameraReopenError("frozen for too long")
+
+    read = FRAMESET if told == "on_frameset" else CameraTimeoutError("nothing yet")
+    camera, listener = CameraDouble([INFO, INFO], [read]), Demanding()
+    setattr(listener, told, listener.demand)
+    # a camera that had been streaming is looked for again, however short the patience
+    grabber = FrameGrabber(camera, listener, max_retry_s=0.001, give_up_after_s=5.0)
+    grabber.start()
+    events = [listener.next() for _ in range(3)]
+    grabber.close()
+    assert [kind for kind, _ in events] == ["connected", "lost", "connected"]
+    assert events[1][1][0] == "frozen for too long"
 
 
 def test_it_gives_up_when_told_to_and_names_the_reason() -> None:
