@@ -14,6 +14,7 @@ from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_sim.alignment import DepthAlignment
 from spatialbot_sim.camera import SensorRenderer
+from spatialbot_sim.crowd import crowd
 from spatialbot_sim.env import EnvOptions, TabletopEnv
 from spatialbot_sim.expert import Expert
 from spatialbot_sim.qa_objects import categories, contacts, visible_objects
@@ -29,10 +30,11 @@ class SimRecipe:
 
     Attributes:
         moving_share: of the scenes in which the arm has moved.
+        extra_objects: at most so many more than the task lays, see `crowd`.
         depth_noise: False gives exact depth without holes.
 
     Raises:
-        ConfigurationError: no scene, or no share.
+        ConfigurationError: no scene, no share, or a negative number of objects.
         UnknownNameError: no such task.
     """
 
@@ -43,12 +45,14 @@ class SimRecipe:
     num: int = 100
     moving_share: float = 0.5
     depth_noise: bool = True
+    extra_objects: int = 0
 
     def __post_init__(self) -> None:
-        if self.num < 1 or not 0.0 <= self.moving_share <= 1.0:
+        if self.num < 1 or not 0.0 <= self.moving_share <= 1.0 or self.extra_objects < 0:
             raise ConfigurationError(
-                f"{self.num} scenes, the arm moved in a share of {self.moving_share} of them;"
-                " expected at least one and a share between 0 and 1"
+                f"{self.num} scenes with {self.extra_objects} more objects, the arm moved in a"
+                f" share of {self.moving_share} of them; expected at least one scene, a share"
+                " between 0 and 1, and no negative number"
             )
         sample_scene(self.task, self.first_seed)
 
@@ -65,6 +69,7 @@ class SimRecipe:
             "num": self.num,
             "moving_share": self.moving_share,
             "depth_noise": self.depth_noise,
+            "extra_objects": self.extra_objects,
             "action_spec": self.spec.id,
         }
 
@@ -91,7 +96,7 @@ class SimSource:
             MissingDependencyError: there is no off-screen OpenGL.
         """
         recipe = self._recipe
-        scene = sample_scene(recipe.task, recipe.first_seed + index)
+        scene = crowd(sample_scene(recipe.task, recipe.first_seed + index), recipe.extra_objects)
         self._env.reset(scene)
         self._move(scene)
         world, mount = self._env.world, recipe.cell.camera

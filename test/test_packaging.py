@@ -64,7 +64,7 @@ PIP_MODULES = {
     "yaml": "pyyaml",
 }
 # asked for only where a user wants them, or part of a later Python
-OPTIONAL_MODULES = {"ray", "compression", "OpenEXR"}
+OPTIONAL_MODULES = {"ray", "compression", "OpenEXR", "skimage"}
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,10 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "training samples from bags: samples a second against reading the bags with rosbags",
             "spatialbot_ros.benchmarks.loader",
         ),
+        "qa": Benchmark(
+            "questions about pictures: items a second against a plain loop, memory, killed runs",
+            "spatialbot_ros.benchmarks.qa",
+        ),
         "train": Benchmark(
             "training of the mini policy: samples a second from cached features against encoding"
             " every image as it comes",

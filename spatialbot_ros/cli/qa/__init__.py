@@ -2,7 +2,7 @@
 
 import typer
 
-from spatialbot_ros.cli.qa import depth, generate, show
+from spatialbot_ros.cli.qa import benchmark, depth, generate, show
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -11,3 +11,4 @@ app = typer.Typer(
 generate.register(app)
 show.register(app)
 depth.register(app)
+benchmark.register(app)
