@@ -61,7 +61,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["spatialbot_ros*", "spatialbot_model*", "spatialbot_sim*"]),
-    package_data={"spatialbot_model.processing": ["tokenizers/*/*.json"]},
+    package_data={
+        "spatialbot_model.processing": ["tokenizers/*/*.json"],
+        "spatialbot_model.checkpoints": ["*/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -37,6 +37,7 @@ LAYERS = {
     "inference": "spatialbot_model.inference",
     "policies": "spatialbot_model.policies",
     "serving": "spatialbot_model.serving",
+    "checkpoints": "spatialbot_model.checkpoints",
     "data": "spatialbot_model.data",
     "spatialqa": "spatialbot_model.spatialqa",
     "training": "spatialbot_model.training",
@@ -56,17 +57,18 @@ LAYERS = {
     "launch": "launch",
 }
 _ADAPTERS = {"cameras", "robots", "episodes", "executor"}
-_MODEL = {"modeling", "processing", "inference", "data"}
+_MODEL = {"checkpoints", "modeling", "processing", "inference", "data"}
 _EVERYTHING_BELOW = {
     *{"contracts", "policies", "serving", "spatialqa", "training", "evaluation", *_MODEL},
     *{"pure", "bringup", "process_group", "nodes", "sim", *_ADAPTERS},
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "contracts": set(),
+    "checkpoints": {"contracts"},
     "modeling": {"contracts"},
     "processing": {"contracts"},
-    "inference": {"contracts", "modeling", "processing"},
-    "policies": {"contracts", "inference", "serving"},
+    "inference": {"contracts", "checkpoints", "modeling", "processing"},
+    "policies": {"contracts", "checkpoints", "inference", "serving"},
     # the server is handed a policy factory; it knows the port only
     "serving": {"contracts", "policies"},
     "data": {"contracts", "processing"},

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from spatialbot_model.checkpoints import checkpoint_folder
 from spatialbot_model.contracts.errors import CheckpointError, ConfigurationError
 from spatialbot_model.contracts.trial import Trial
 
@@ -82,9 +83,10 @@ def checkpoint_hash(folder: Path) -> str:
     """What a checkpoint's files hold, the same wherever the folder lies.
 
     Raises:
-        CheckpointError: it is no folder, or it is empty.
+        CheckpointError: there is no such checkpoint, or its folder is empty.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    folder = checkpoint_folder(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     files = [path for path in files if path.suffix in (".safetensors", ".json", ".model", ".txt")]
     if not files:
         raise CheckpointError(

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spatialbot_model.checkpoints import checkpoint_folder
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.conversation import Conversation, Message
 from spatialbot_model.contracts.history import HISTORY_LENGTH
@@ -93,6 +94,7 @@ class Engine:
             ConfigurationError: the device is not there, or the options do not fit.
         """
         options = options or EngineOptions()
+        folder = checkpoint_folder(folder)
         if action_spec is not None:
             check_checkpoint_spec(folder, action_spec)
         device = resolve_device(options.device)

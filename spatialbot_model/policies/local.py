@@ -7,9 +7,9 @@ its own; the weights go when the last of them is closed.
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spatialbot_model.checkpoints import checkpoint_folder
 from spatialbot_model.contracts.errors import (
     ConfigurationError,
     PolicyCancelledError,
@@ -87,10 +87,10 @@ class LocalPolicy:
 
         if not config.checkpoint:
             raise ConfigurationError(
-                "the policy 'local' needs a checkpoint; give the folder of one, as"
-                " `spatialbot model new` or `spatialbot model import` write it"
+                "the policy 'local' needs a checkpoint; give default, or the folder of one, as"
+                " `spatialbot train` or `spatialbot model import` write it"
             )
-        folder = str(Path(config.checkpoint).resolve())
+        folder = str(checkpoint_folder(config.checkpoint))
         options = replace(
             options or EngineOptions(),
             device=config.device,

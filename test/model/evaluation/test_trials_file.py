@@ -49,5 +49,5 @@ def test_the_hash_is_of_the_content(tmp_path: Path) -> None:
         (folder / "model.safetensors").write_bytes(b"weights" if name != "c" else b"Weights")
     hashes = [checkpoint_hash(tmp_path / name) for name in ("a", "b", "c")]
     assert hashes[0] == hashes[1] != hashes[2]
-    with pytest.raises(CheckpointError, match="no checkpoint folder"):
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
         checkpoint_hash(tmp_path / "nowhere")
