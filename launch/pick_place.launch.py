@@ -3,6 +3,8 @@
 ``--show-args`` lists the arguments. The nodes come from `spatialbot_ros.bringup`.
 """
 
+import shlex
+
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.actions import Shutdown as ShutdownAll
@@ -11,7 +13,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from spatialbot_model.contracts.resources import find_resource
-from spatialbot_ros.bringup import PICK_PLACE_ARGUMENTS, pick_place_nodes
+from spatialbot_ros.bringup import PICK_PLACE_ARGUMENTS, pick_place_nodes, supervisor_command
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -55,6 +57,8 @@ def _start_nodes(context: LaunchContext) -> list[Node]:
             ],
             arguments=list(spec.arguments),
             output="screen",
+            # launch's own respawn would also repeat what cannot work
+            prefix=shlex.join(supervisor_command()) if spec.respawn else None,
             on_exit=ShutdownAll(reason=f"{spec.name} ended"),
         )
         for spec in pick_place_nodes(values)

@@ -4,6 +4,7 @@
 both read `pick_place_nodes`, so that they cannot differ.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -78,6 +79,7 @@ PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
     LaunchArgument("speed", 1.0, "simulated seconds per wall second, at most"),
 )
 
+_RESPAWNED = ("camera", "depth_service", "viewer")
 _POLICY_ARGUMENTS = ("policy", "checkpoint", "device", "url", "ssh", "token_file")
 
 
@@ -91,6 +93,8 @@ class NodeSpec:
         module: the same as a Python module, "" for executables of other packages.
         parameters: ROS parameters by name.
         arguments: further command-line arguments.
+        respawn: started again after a crash (`supervisor`); what keeps nothing that would be
+            missed, and no arm.
     """
 
     name: str
@@ -100,6 +104,12 @@ class NodeSpec:
     package: str = PACKAGE
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    respawn: bool = False
+
+
+def supervisor_command() -> tuple[str, ...]:
+    """What a command is prefixed with to be started again after a crash."""
+    return sys.executable, "-m", "spatialbot_ros.supervisor", "--"
 
 
 def split_assignments(texts: Iterable[str]) -> dict[str, str]:
@@ -199,6 +209,7 @@ def _node(name: str, parameters: Mapping[str, ParameterValue], namespace: str = 
         module=f"spatialbot_ros.nodes.{name}",
         namespace=namespace,
         parameters=dict(parameters),
+        respawn=name in _RESPAWNED,
     )
 
 

@@ -1,6 +1,7 @@
 """`spatialbot up`: runs the node table without launch_ros, under honcho's process manager.
 
-One process ends, all end; SIGINT or SIGTERM ends all within five seconds, by force if need be.
+One process ends, all end, but a node with `respawn` is started again after a crash. SIGINT or
+SIGTERM ends all within five seconds, by force if need be.
 """
 
 import json
@@ -14,7 +15,7 @@ from honcho.printer import Printer
 
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
-from spatialbot_ros.bringup import NodeSpec
+from spatialbot_ros.bringup import NodeSpec, supervisor_command
 
 
 def node_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -44,7 +45,8 @@ def node_command(spec: NodeSpec) -> list[str]:
             f"{spec.name} needs a ROS desktop: start with `ros2 launch spatialbot_ros"
             " pick_place.launch.py`, or choose viewer:=rerun"
         )
-    command = [sys.executable, "-m", spec.module, *spec.arguments, "--ros-args"]
+    command = list(supervisor_command()) if spec.respawn else []
+    command += [sys.executable, "-m", spec.module, *spec.arguments, "--ros-args"]
     command += ["-r", f"__node:={spec.name}", "-r", f"__ns:={spec.namespace}"]
     for name, value in spec.parameters.items():
         # YAML reads a bare 1e3 or an empty text as something else; JSON texts are exact

@@ -87,7 +87,7 @@ def draw_faults(
     """Every fault `repeats` times, in an order and with durations that the seed decides."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(np.repeat(np.array(names), repeats))
-    return tuple(InjectedFault(str(name), round(float(rng.uniform(0.6, 1.6)), 3)) for name in order)
+    return tuple(InjectedFault(str(name), round(float(rng.uniform(1.2, 2.0)), 3)) for name in order)
 
 
 class FrameFaults:

@@ -5,6 +5,7 @@ that no callback ever waits for a device. What is wrong with the stream (`camera
 told, and nobody gets its images: a policy holds until the stream is good again (docs/camera.md).
 """
 
+import os
 import sys
 import time
 
@@ -164,10 +165,12 @@ class CameraNode(Node):
         )
         self._publish(frames, self._faults.status())
         if self._grabber.silent_s > _HANG_S:
-            raise CameraError(
+            self.get_logger().fatal(
                 f"the camera's driver has not come back for {self._grabber.silent_s:.0f} s; this"
-                " node ends, so that it is started anew"
+                " process ends, so that it is started again"
             )
+            # what hangs in a driver would hold up an orderly end as well
+            os._exit(os.EX_SOFTWARE)
 
     def _publish(self, *statuses: DiagnosticStatus) -> None:
         self._diagnostics.publish(diagnostics_msg(*statuses, stamp_ns=self._now_ns()))

@@ -66,6 +66,17 @@ def test_node_command_hands_over_exact_parameters() -> None:
     assert "__node:=vla" in command
 
 
+def test_nodes_without_an_arm_or_an_episode_are_started_again_after_a_crash() -> None:
+    nodes = table(viewer="rerun", instruction="go")
+    assert {name for name, spec in nodes.items() if spec.respawn} == {
+        "camera", "depth_service", "viewer",
+    }  # fmt: skip
+    command = node_command(nodes["camera"])
+    assert command[1:5] == ["-m", "spatialbot_ros.supervisor", "--", sys.executable]
+    assert command[5:7] == ["-m", "spatialbot_ros.nodes.camera"]
+    assert "spatialbot_ros.supervisor" not in node_command(nodes["executor"])
+
+
 def test_environment_keeps_what_the_user_has_set() -> None:
     environment = node_environment({"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"})
     assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
@@ -128,6 +139,8 @@ def test_launch_file_has_the_same_table(
          {name: value.args[0] for name, value in n.kwargs["parameters"][0].items()})
         for n in nodes
     ]  # fmt: skip
+    supervised = {n.kwargs["name"] for n in nodes if n.kwargs["prefix"]}
+    assert supervised == {s.name for s in pick_place_nodes(overrides) if s.respawn}
     assert launched == [
         (s.package, s.executable, s.name, s.namespace, dict(s.parameters))
         for s in pick_place_nodes(overrides)
