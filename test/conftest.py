@@ -2,6 +2,9 @@
 
 import os
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,24 @@ def _ordinary_scheduling() -> None:
     """
     if os.sched_getscheduler(0) != os.SCHED_OTHER:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+_POLICY_THREADS = ("policy-client", "policy", "policy-close")
+_END_TIMEOUT_S = 10.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_policy_is_left_open() -> Iterator[None]:
+    """A client that nobody closes reconnects for ever, and takes the other tests' time."""
+    yield
+
+    def left() -> list[str]:
+        return [t.name for t in threading.enumerate() if t.name in _POLICY_THREADS]
+
+    deadline_s = time.monotonic() + _END_TIMEOUT_S
+    while left() and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert not left(), "close every policy and every PolicyClient, also those that fail to start"
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -60,7 +60,12 @@ class PolicyClient:
         self._closed = False
 
     def __enter__(self) -> "PolicyClient":
-        self.connect()
+        try:
+            self.connect()
+        except BaseException:
+            # nobody will leave the block and close it; it would reconnect for ever
+            self.close()
+            raise
         return self
 
     def __exit__(

@@ -15,13 +15,13 @@ import rclpy
 from rclpy.executors import (
     Executor,
     ExternalShutdownException,
-    MultiThreadedExecutor,
     SingleThreadedExecutor,
 )
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spatialbot_model.contracts.errors import SpatialBotError
+from spatialbot_ros.nodes.draining_executor import DrainingExecutor
 
 _SIGNAL_POLL_S = 0.2
 
@@ -49,7 +49,7 @@ def run_node(
     """
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor: Executor = (
-        SingleThreadedExecutor() if num_threads == 1 else MultiThreadedExecutor(num_threads)
+        SingleThreadedExecutor() if num_threads == 1 else DrainingExecutor(num_threads)
     )
 
     end_requested = False

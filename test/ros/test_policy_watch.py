@@ -91,9 +91,7 @@ def test_an_answer_is_about_what_was_shown_in_time_and_once(watch: PolicyWatch) 
         ("The robot should <0.5, 0.5, NaN, 0.5, 0.5, 0.5, 1>.", "policy_not_finite"),
     ],
 )
-def test_what_the_parser_refuses_has_a_name(
-    watch: PolicyWatch, text: str, expected: str
-) -> None:
+def test_what_the_parser_refuses_has_a_name(watch: PolicyWatch, text: str, expected: str) -> None:
     with pytest.raises(ActionParseError) as refused:
         parse_action_text(text, SPEC)
     assert watch.unreadable(text, refused.value).name == expected

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.action import ActionClient
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from spatialbot_msgs.action import ExecuteInstruction
 from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
-from spatialbot_msgs.msg import ExecutorState, GripperState
+from spatialbot_msgs.msg import ExecutorState, GripperState, SafetyEvent
 from spatialbot_msgs.msg import PolicyStep as PolicyStepMsg
 from std_srvs.srv import Trigger
 
@@ -37,6 +37,7 @@ from spatialbot_ros.nodes.conversions import (
     pose_to_msg,
     transform_to_msg,
 )
+from spatialbot_ros.nodes.draining_executor import DrainingExecutor
 from spatialbot_ros.nodes.images import image_to_msg
 from spatialbot_ros.nodes.static_transforms import StaticTransformPublisher
 
@@ -46,12 +47,15 @@ STATE_NS = 4_000_000
 T_BASE_CAMERA = compose(np.diag([1.0, -1.0, -1.0]), [0.5, 0.0, 1.0])
 
 
+Scripted = str | Exception | Callable[[Observation], PolicyStep]
+
+
 @dataclass
 class ScriptedPolicy:
     """Test double: answers the given texts one after the other and keeps what it saw."""
 
     config: PolicyConfig
-    texts: list[str | Exception]
+    texts: list[Scripted]
     observations: list[Observation] = field(default_factory=list)
     resumes_from_frames = True
 
@@ -64,6 +68,8 @@ class ScriptedPolicy:
         text = next(self._texts)
         if isinstance(text, Exception):
             raise text
+        if not isinstance(text, str):
+            return text(observation)
         return PolicyStep(text, observation.newest.stamp_ns, stage="scripted")
 
     def close(self) -> None: ...
@@ -74,6 +80,8 @@ class Surroundings:
 
     publish_states = True
     """Whether the gripper is told, just before and just after each frame, as the pose is."""
+    is_executor = True
+    """Whether it plays the executor as well; false beside a real one."""
 
     def __init__(self) -> None:
         self.node = rclpy.create_node("surroundings")
@@ -83,20 +91,31 @@ class Surroundings:
         self.acknowledge = True
         self.measured_x_m = 0.0
         self.publish_images = True
+        self.image_age_s = 0.0
+        self.events: list[SafetyEvent] = []
+        self.states: list[ExecutorState] = []
+        self.diagnostics: list[DiagnosticStatus] = []
         self._sequence = 0
         color, depth = "/camera/camera/color", "/camera/camera/aligned_depth_to_color"
         self._color = self.node.create_publisher(Image, f"{color}/image_raw", 5)
         self._depth = self.node.create_publisher(Image, f"{depth}/image_raw", 5)
         self._info = self.node.create_publisher(CameraInfo, f"{color}/camera_info", 5)
-        self._state = self.node.create_publisher(
-            ExecutorState, "/spatialbot/executor_state", QoSProfile(depth=10)
-        )
-        self._gripper = self.node.create_publisher(GripperState, "/spatialbot/gripper", 10)
+        if self.is_executor:
+            self._state = self.node.create_publisher(
+                ExecutorState, "/spatialbot/executor_state", QoSProfile(depth=10)
+            )
+            self._gripper = self.node.create_publisher(GripperState, "/spatialbot/gripper", 10)
+            self.node.create_service(Trigger, "/spatialbot/home", self._on_home)
         self.node.create_subscription(DeltaActionMsg, "/spatialbot/action", self._on_action, 10)
         self.node.create_subscription(
             PolicyStepMsg, "/spatialbot/policy_step", self.steps.append, 10
         )
-        self.node.create_service(Trigger, "/spatialbot/home", self._on_home)
+        for message_type, topic, kept in (
+            (SafetyEvent, "/spatialbot/safety_event", self.events.append),
+            (ExecutorState, "/spatialbot/executor_state", self.states.append),
+            (DiagnosticArray, "/diagnostics", lambda m: self.diagnostics.extend(m.status)),
+        ):
+            self.node.create_subscription(message_type, topic, kept, 100)
         self._transforms = StaticTransformPublisher(self.node)
         self._transforms.send([transform_to_msg(T_BASE_CAMERA, BASE_FRAME, COLOR_OPTICAL_FRAME, 0)])
         self.client = ActionClient(self.node, ExecuteInstruction, "/spatialbot/execute")
@@ -112,7 +131,7 @@ class Surroundings:
         return response
 
     def _tick(self) -> None:
-        stamp_ns = self.node.get_clock().now().nanoseconds
+        stamp_ns = self.node.get_clock().now().nanoseconds - round(self.image_age_s * 1e9)
         if not self.publish_images:
             self._send_state(stamp_ns)
             return
@@ -127,6 +146,8 @@ class Surroundings:
 
     def _send_state(self, stamp_ns: int) -> None:
         """A state whose target and width tell of which moment it is."""
+        if not self.is_executor:
+            return
         pose = pose_to_msg(compose(np.diag([1.0, -1.0, -1.0]), [self.measured_x_m, 0.0, 0.2]))
         target = pose_to_msg(
             compose(np.diag([1.0, -1.0, -1.0]), [self.told_by(stamp_ns), 0.0, 0.2])
@@ -148,6 +169,10 @@ class Surroundings:
     def told_by(stamp_ns: int) -> float:
         """The target's x and the width [m] of this moment."""
         return (stamp_ns % 10**10) * 1e-10
+
+    def event_names(self, source: str = "policy") -> list[str]:
+        """Names of the safety events of one source."""
+        return [event.name for event in self.events if event.source == source]
 
     def execute(self, instruction: str = "go", max_steps: int = 0) -> ExecuteInstruction.Result:
         """Send a goal and wait for its result."""
@@ -183,18 +208,17 @@ Start = Callable[..., Surroundings]
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts the node with a policy of the given texts; everything spins in one thread pool."""
     rclpy.init()
-    executor = MultiThreadedExecutor(4)
+    executor = DrainingExecutor(4)
     nodes: list[Any] = []
+    ended = threading.Event()
 
     def spin() -> None:
-        try:
-            executor.spin()
-        except ExternalShutdownException:
-            return
+        while not ended.is_set():
+            executor.spin_once(timeout_sec=0.1)
 
     thread = threading.Thread(target=spin)
 
-    def run(texts: list[str | Exception] | None = None, **parameters: Any) -> Surroundings:
+    def run(texts: list[Scripted] | None = None, **parameters: Any) -> Surroundings:
         surroundings = Surroundings()
         nodes.append(surroundings.node)
         if texts is not None:
@@ -204,8 +228,9 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
                 return surroundings.policy  # type: ignore[attr-defined]
 
             monkeypatch.setitem(registry.POLICIES, "classical", make)
-        # a loaded machine is no reason to drop answers, except where a test wants it
-        parameters = {"max_answer_age_s": 60.0, **parameters}
+        # a loaded machine is no reason to give up, except where a test wants it
+        patience = {"camera_timeout_s": TIMEOUT_S, "executor_timeout_s": TIMEOUT_S}
+        parameters = {"max_answer_age_s": 60.0, **patience, **parameters}
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         real_init = vla.Node.__init__
         monkeypatch.setattr(
@@ -221,11 +246,15 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         return surroundings
 
     yield run
-    for node in nodes:
-        if hasattr(node, "close"):
-            node.close()
-    executor.shutdown()
-    thread.join()
-    for node in nodes:
-        node.destroy_node()
-    rclpy.try_shutdown()
+    try:
+        for node in nodes:
+            if hasattr(node, "close"):
+                node.close()
+    finally:
+        ended.set()
+        if thread.is_alive():
+            thread.join()
+        executor.shutdown()
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()

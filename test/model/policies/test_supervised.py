@@ -124,7 +124,7 @@ def test_what_making_it_raises_is_raised() -> None:
 def test_a_late_answer_is_dropped_and_the_next_one_is_used(made: Made) -> None:
     policy = supervise(made, HASTY)
     policy.start("go")
-    with pytest.raises(PolicyTimeoutError, match="has not answered within 0.05 s"):
+    with pytest.raises(PolicyTimeoutError, match=r"has not answered within 0\.05 s"):
         policy.step(OBSERVATION)
     with pytest.raises(PolicyTimeoutError, match="still busy"):
         policy.step(OBSERVATION)

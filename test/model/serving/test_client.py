@@ -355,6 +355,14 @@ def test_closing_is_final_repeatable_and_leaves_no_thread(server: RunningServer)
         client.step(observe(FRAMES[:1]))
 
 
+def test_a_block_that_cannot_be_entered_leaves_no_thread() -> None:
+    welcome = Welcome("", "scripted", ActionSpec(rate_hz=5.0), "test", True)
+    with ServerDouble(lambda connection, message: None, welcome) as double:
+        with pytest.raises(ActionSpecMismatchError), client_of(double):
+            raise AssertionError("entered")
+        assert "policy-client" not in {thread.name for thread in threading.enumerate()}
+
+
 def test_closing_ends_a_step_that_waits() -> None:
     policy = GatedPolicy()
     with RunningServer(lambda spec: policy, grace_s=0.05) as server:

@@ -158,8 +158,8 @@ def test_a_wrong_token_gets_no_session(token: str) -> None:
             assert reply.code == "unauthorized"
             client.assert_closed()
         assert not server.policies
-        with pytest.raises(ConfigurationError, match="token"):
-            server.client(token=token).connect()
+        with pytest.raises(ConfigurationError, match="token"), server.client(token=token):
+            pass
         with server.client(token=TOKEN) as good:
             assert good.welcome is not None
 
@@ -345,8 +345,9 @@ def test_a_policy_that_cannot_be_made_gives_no_session() -> None:
         return EchoPolicy(spec)
 
     with RunningServer(make) as server:
-        with pytest.raises(ActionSpecMismatchError, match="rate_hz"):
-            server.client(action_spec=ActionSpec(rate_hz=5.0)).connect()
+        other = server.client(action_spec=ActionSpec(rate_hz=5.0))
+        with pytest.raises(ActionSpecMismatchError, match="rate_hz"), other:
+            pass
         with server.client():
             pass
         wait_until(lambda: server.server.metrics.sessions == 0, "sessions closed")
