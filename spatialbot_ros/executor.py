@@ -15,9 +15,17 @@ Two latches stand above the motion states and only people release them: stop (re
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_ros.executor_types import ArmCommand, ExecutorConfig, Outcome, State
+from spatialbot_ros.executor_records import late_cycle, not_ready, slower
+from spatialbot_ros.executor_types import (
+    FAULT_MODES,
+    ArmCommand,
+    ExecutorConfig,
+    Outcome,
+    State,
+    describe_fault,
+)
 from spatialbot_ros.intervention import Intervention
-from spatialbot_ros.ports import ArmMode, ArmState
+from spatialbot_ros.ports import ArmState, Pace
 from spatialbot_ros.reference import TargetReference, pose_error
 from spatialbot_ros.safety import SafetyEnvelope
 from spatialbot_ros.safety_records import TELEOP, ActionRequest, SafetyRecord, Severity
@@ -36,6 +44,7 @@ class Executor:
         self._motion = State.DISCONNECTED
         self._stopped = False
         self._faulted = False
+        self._recovering = False
         self._resync = True
         self._stop_pending = False
         self._connected_before = False
@@ -59,7 +68,7 @@ class Executor:
         if self._motion is State.DISCONNECTED:
             return State.DISCONNECTED
         if self._faulted:
-            return State.FAULT
+            return State.RECOVERING if self._recovering else State.FAULT
         if self._stopped:
             return State.STOPPED
         return State.TELEOP if self._intervention.active else self._motion
@@ -81,6 +90,10 @@ class Executor:
         """What the gripper was last asked to do."""
         return self._gripper_closed
 
+    def stop_pace(self) -> Pace | None:
+        """The quickest way to rest; None before the first measured state."""
+        return None if self._measured is None else self._envelope.stop_pace(self._measured)
+
     def connected(self, measured: ArmState) -> None:
         """The arm answers. After a lost connection it stays stopped until `resume`."""
         self._measured = measured
@@ -100,6 +113,7 @@ class Executor:
         """The arm does not answer; nothing moves until `connected`."""
         self._end_intervention("the robot does not answer")
         self._motion = State.DISCONNECTED
+        self._recovering = False
         self._resync = True
         self.detail = reason
 
@@ -116,13 +130,7 @@ class Executor:
         measured = self._measured
         if measured is None or self.state not in _FOLLOWING:
             self._envelope.note_sequence(request)
-            record = SafetyRecord(
-                "not_ready",
-                Severity.REFUSED,
-                f"actions are not followed in state {self.state.value!r}: {self.detail}",
-                source=request.source,
-                sequence=request.sequence,
-            )
+            record = not_ready(request, self.state, self.detail)
             self.num_safety_events += 1
             return (record,)
         if request.source == TELEOP:
@@ -140,7 +148,9 @@ class Executor:
         T_target = self.T_base_target
         if self._resync:
             T_target = self._envelope.resync(measured.T_base_ee)
-        verdict = self._envelope.check(request, now_ns, T_target, measured.T_base_ee)
+        verdict = self._envelope.check(
+            request, now_ns, T_target, measured.T_base_ee, measured.q_rad
+        )
         self.num_safety_events += len(verdict.records)
         if verdict.T_base_target is None:
             refusal = verdict.records[-1]
@@ -170,6 +180,9 @@ class Executor:
         self._last_step_s = measured.robot_time_s
         self._measured = measured
         self._watch_mode(measured)
+        if dt_s > self._config.heartbeat_s and self._motion is State.RUNNING:
+            # by now the arm has come to rest by itself: the tail of its last twist is zero
+            self._note_late(dt_s)
         if self._motion is State.RUNNING:
             idle_s = measured.robot_time_s - self._last_action_s
             if self._gap_ends(idle_s, measured):
@@ -262,12 +275,29 @@ class Executor:
             SafetyRecord("motion_interrupted", Severity.CLAMPED, reason, source="robot")
         )
 
+    def begin_recovery(self) -> Outcome:
+        """Enter RECOVERING; from FAULT only. `recovered` or `recovery_failed` follows."""
+        if self.state is State.RECOVERING:
+            return Outcome(False, "already recovering")
+        if self.state is not State.FAULT:
+            return Outcome(False, f"no fault; state is {self.state.value}")
+        self._recovering = True
+        return Outcome(True, "clears the robot's errors")
+
+    def recovery_failed(self, reason: str) -> Outcome:
+        """Errors persist: back to FAULT."""
+        self._recovering = False
+        self.detail = f"{reason}; call recover, then resume"
+        return Outcome(False, reason)
+
     def recovered(self, measured: ArmState) -> Outcome:
         """The robot says that its fault is cleared; stays stopped until `resume`."""
-        if measured.mode in _FAULT_MODES or measured.errors:
-            return Outcome(False, f"robot still reports {_describe(measured)}")
+        self._recovering = False
+        if measured.mode in FAULT_MODES or measured.errors:
+            return Outcome(False, f"robot still reports {describe_fault(measured)}")
         self._measured = measured
         self._faulted = False
+        self._resync = True
         self._stopped = True
         self.detail = "recovered; call resume to go on"
         return Outcome(True, self.detail)
@@ -310,19 +340,7 @@ class Executor:
         if needed_s <= 1.5 * period_s:
             return ()
         self.num_safety_events += 1
-        return (
-            SafetyRecord(
-                "speed",
-                Severity.CLAMPED,
-                f"the way to the target takes {needed_s:.3f} s at the speed limits of"
-                f" {limits.max_speed_m_s} m/s and {limits.max_speed_rad_s} rad/s; actions come"
-                " faster than their rate or the arm lags behind",
-                asked=(way_m / period_s, way_rad / period_s),
-                given=(way_m / needed_s, way_rad / needed_s),
-                source=request.source,
-                sequence=request.sequence,
-            ),
-        )
+        return (slower(request, limits, period_s, needed_s, way_m, way_rad),)
 
     def _wish_gripper(self, closed: bool) -> None:
         self._gripper_closed = self._gripper_wish = closed
@@ -355,6 +373,12 @@ class Executor:
         self._motion = State.HOLD
         self.detail = self._mark(reason)
 
+    def _note_late(self, pause_s: float) -> None:
+        record = late_cycle(pause_s, self._config.heartbeat_s)
+        self._hold(record.detail)
+        self.num_safety_events += 1
+        self._records.append(record)
+
     def _end_intervention(self, reason: str) -> None:
         self._records.extend(self._intervention.end(reason))
 
@@ -362,16 +386,8 @@ class Executor:
         return f"intervention: {detail}" if self._intervention.active else detail
 
     def _watch_mode(self, measured: ArmState) -> None:
-        if measured.mode in _FAULT_MODES:
-            self.fault(_describe(measured))
+        if measured.mode in FAULT_MODES:
+            self.fault(describe_fault(measured))
 
 
 _FOLLOWING = (State.IDLE, State.RUNNING, State.HOLD, State.TELEOP)
-_FAULT_MODES = (ArmMode.REFLEX, ArmMode.USER_STOPPED)
-
-
-def _describe(measured: ArmState) -> str:
-    if measured.mode is ArmMode.USER_STOPPED:
-        return "user stop: the enabling device or the emergency stop is engaged"
-    errors = ", ".join(measured.errors) or "no error named"
-    return f"robot mode {measured.mode.value} ({errors})"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialbot_model.contracts.errors import ConfigurationError
-from spatialbot_ros.ports import Pace
+from spatialbot_ros.ports import ArmMode, ArmState, Pace
 from spatialbot_ros.safety_records import SafetyRecord
 
 
@@ -20,6 +20,7 @@ class State(Enum):
     TELEOP = "teleop"
     STOPPED = "stopped"
     FAULT = "fault"
+    RECOVERING = "recovering"
     HOMING = "homing"
     DISCONNECTED = "disconnected"
 
@@ -37,6 +38,7 @@ class ExecutorConfig:
         feedback_gain_1_s: speed per error of the feedback.
         response_lag_s: how late the arm answers a velocity command.
         teleop_hold_off_s: how long after a person's last action the policy is still refused.
+        heartbeat_s: longest pause between two cycles; after a longer one the arm holds.
         stretch: the reference takes this many control periods to the target, so that an
             action that comes a little late finds it still moving.
 
@@ -53,6 +55,7 @@ class ExecutorConfig:
     feedback_gain_1_s: float = 8.0
     response_lag_s: float = 0.065
     teleop_hold_off_s: float = 1.0
+    heartbeat_s: float = 0.5
     stretch: float = 1.1
 
     def __post_init__(self) -> None:
@@ -64,6 +67,11 @@ class ExecutorConfig:
         if self.gap_periods < 1.0:
             raise ConfigurationError(
                 f"gap_periods is {self.gap_periods}; expected at least 1 control period"
+            )
+        if not self.heartbeat_s >= 4.0 * self.command_period_s:
+            raise ConfigurationError(
+                f"heartbeat_s is {self.heartbeat_s} s; expected at least four command periods"
+                f" ({4.0 * self.command_period_s} s)"
             )
         if not self.teleop_hold_off_s >= 2.0 * self.action_period_s:
             raise ConfigurationError(
@@ -109,3 +117,15 @@ class Outcome:
 
     success: bool
     message: str
+
+
+FAULT_MODES = (ArmMode.REFLEX, ArmMode.USER_STOPPED)
+"""Modes in which the robot has stopped itself."""
+
+
+def describe_fault(measured: ArmState) -> str:
+    """What the robot says about its fault, in words."""
+    if measured.mode is ArmMode.USER_STOPPED:
+        return "user stop: the enabling device or the emergency stop is engaged"
+    errors = ", ".join(measured.errors) or "no error named"
+    return f"robot mode {measured.mode.value} ({errors})"

@@ -1,4 +1,4 @@
-"""First safety envelope: what may become the arm's next target. Pure and deterministic.
+"""Safety filter: what may become the arm's next target. Pure and deterministic.
 
 Every action goes through `SafetyEnvelope.check`. Input that is wrong in kind (not finite,
 stale, another action spec, out of order) is refused; input that is only too large is
@@ -17,8 +17,10 @@ from spatialbot_model.contracts.errors import ConfigurationError, SafetyError
 from spatialbot_model.contracts.target_step import StepLimits, advance_target, shorten
 from spatialbot_model.contracts.transforms import compose
 from spatialbot_ros.ports import ArmState, Pace
+from spatialbot_ros.safety_bodies import ArmBodies
 from spatialbot_ros.safety_joints import JointGuard, ShapedTwist
 from spatialbot_ros.safety_limits import SafetyLimits
+from spatialbot_ros.safety_posture import PostureGuard
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
 _NS_PER_S = 1_000_000_000
@@ -50,6 +52,7 @@ class SafetyEnvelope:
         limits: step, speed, lead and age limits.
         workspace_min_m, workspace_max_m: (3,) corners of the box in the base frame.
         spec: the action spec that this robot is configured for.
+        table_top_z_m: height of the table in the base frame.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class SafetyEnvelope:
         workspace_min_m: NDArray[np.float64],
         workspace_max_m: NDArray[np.float64],
         spec: ActionSpec,
+        table_top_z_m: float = 0.0,
     ) -> None:
         self.limits = limits
         self.spec = spec
@@ -70,6 +74,7 @@ class SafetyEnvelope:
             workspace_max_m=np.asarray(workspace_max_m, dtype=np.float64),
         )
         self._joints = JointGuard(limits)
+        self._postures = PostureGuard(limits, ArmBodies(table_top_z_m, limits.keep_out))
         self._newest: dict[str, tuple[int, int]] = {}
         self._last = 0
 
@@ -79,6 +84,7 @@ class SafetyEnvelope:
         now_ns: int,
         T_base_target: NDArray[np.float64],
         T_base_measured: NDArray[np.float64],
+        q_rad: NDArray[np.float64] | None = None,
     ) -> Verdict:
         """Judge one action.
 
@@ -86,6 +92,7 @@ class SafetyEnvelope:
             now_ns: ROS time.
             T_base_target: (4, 4) the target so far.
             T_base_measured: (4, 4) where the tool is.
+            q_rad: (7,) measured joints; without them, postures are not judged.
         """
         order = self.note_sequence(request)
         refusal = next((r for r in order if r.severity is Severity.REFUSED), None)
@@ -94,6 +101,15 @@ class SafetyEnvelope:
             kept = tuple(r for r in order if r is not refusal)
             return Verdict(None, self._signed((*kept, refusal), request))
         T_target, records = self._advance(request, T_base_target, T_base_measured)
+        if q_rad is not None:
+            T_target, drawn_back = self._postures.limit(T_target, T_base_target, q_rad)
+            records.extend(drawn_back)
+            if drawn_back:
+                # the old target may have lost its lead bound when the arm was pushed away
+                none = np.zeros(3)
+                T_target = advance_target(
+                    self._step_limits, none, none, T_target, T_base_measured
+                ).T_base_target
         return Verdict(T_target, self._signed((*order, *records), request))
 
     def note_sequence(self, request: ActionRequest) -> tuple[SafetyRecord, ...]:
@@ -175,6 +191,15 @@ class SafetyEnvelope:
         mismatch = self._bin_mismatch(request)
         if mismatch:
             return _refused("bins", mismatch, asked)
+        if request.sent_stamp_ns:
+            late_s = (now_ns - request.sent_stamp_ns) / _NS_PER_S
+            if late_s > self.limits.max_action_age_s:
+                return _refused(
+                    "late",
+                    f"the action was on its way for {late_s:.3f} s, at most"
+                    f" {self.limits.max_action_age_s} s are taken",
+                    (late_s,),
+                )
         age_s = (now_ns - request.observation_stamp_ns) / _NS_PER_S
         if age_s > self.limits.max_observation_age_s:
             return _refused(

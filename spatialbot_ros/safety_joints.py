@@ -175,7 +175,11 @@ _WHY = {
 
 def singularity_measure(q_rad: NDArray[np.float64]) -> float:
     """Smallest singular value of the Jacobian (metres and radians): 0 in a singular posture."""
-    jacobian = frames(q_rad).jacobian
+    return singularity_of(frames(q_rad).jacobian)
+
+
+def singularity_of(jacobian: NDArray[np.float64]) -> float:
+    """Smallest singular value of a Jacobian (6, 7)."""
     smallest = float(np.linalg.eigvalsh(jacobian @ jacobian.T)[0])
     return float(np.sqrt(max(smallest, 0.0)))
 

@@ -20,6 +20,7 @@ HARD_LIMITS: Mapping[str, tuple[float, float]] = {
     "max_lead_rad": (0.02, 0.6),
     "max_observation_age_s": (0.05, 10.0),
     "max_future_s": (0.0, 1.0),
+    "max_action_age_s": (0.05, 5.0),
     "max_acceleration_m_s2": (0.2, 8.1),
     "max_jerk_m_s3": (30.0, 4000.0),
     "joint_speed_share": (0.02, 0.95),
@@ -93,6 +94,7 @@ class SafetyLimits:
         max_lead_m, max_lead_rad: how far the target may run ahead of the measured pose.
         max_observation_age_s: oldest observation that may still move the arm, ROS time.
         max_future_s: how far an observation stamp may lie ahead of the node's clock.
+        max_action_age_s: how long an action may be on its way, ROS time.
         max_acceleration_m_s2, max_jerk_m_s3: of each axis of the tool while it follows actions;
             of its rotation about twice as much (`ports.RADIANS_PER_METRE`). A stop may use more.
         joint_speed_share, joint_acceleration_share, joint_jerk_share: part of the FR3's own
@@ -118,6 +120,7 @@ class SafetyLimits:
     max_lead_rad: float = 0.35
     max_observation_age_s: float = 1.0
     max_future_s: float = 0.2
+    max_action_age_s: float = 0.5
     max_acceleration_m_s2: float = 6.5
     max_jerk_m_s3: float = 650.0
     joint_speed_share: float = 0.9
@@ -151,20 +154,24 @@ class SafetyLimits:
         if not all(isinstance(box, KeepOutBox) for box in self.keep_out):
             raise ConfigurationError(f"keep_out must hold KeepOutBoxes, got {self.keep_out!r}")
 
-    def scaled(self, factor: float) -> "SafetyLimits":
-        """The same envelope with steps and speeds times `factor`, in (0, 1].
+    def scaled(self, factor: float, acceleration_factor: float = 1.0) -> "SafetyLimits":
+        """The same envelope with steps and speeds, and accelerations, times a factor in (0, 1].
 
         Raises:
             ConfigurationError: the factor lies outside (0, 1], or a limit becomes too small.
         """
-        if not 0.0 < factor <= 1.0:
-            raise ConfigurationError(f"speed factor is {factor}, expected above 0 and at most 1")
+        for name, value in (("speed", factor), ("acceleration", acceleration_factor)):
+            if not 0.0 < value <= 1.0:
+                raise ConfigurationError(
+                    f"{name} factor is {value}, expected above 0 and at most 1"
+                )
         return replace(
             self,
             max_step_translation_m=self.max_step_translation_m * factor,
             max_step_rotation_rad=self.max_step_rotation_rad * factor,
             max_speed_m_s=self.max_speed_m_s * factor,
             max_speed_rad_s=self.max_speed_rad_s * factor,
+            max_acceleration_m_s2=self.max_acceleration_m_s2 * acceleration_factor,
         )
 
     @classmethod

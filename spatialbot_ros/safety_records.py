@@ -42,6 +42,7 @@ class ActionRequest:
         observation_stamp_ns: ROS time of the newest frame it was computed from.
         translation_m: (3,) motion of one step in the base frame.
         rotation_rad: (3,) extrinsic roll, pitch, yaw of one step in the base frame.
+        sent_stamp_ns: ROS time when it was sent, 0 when unknown.
     """
 
     sequence: int
@@ -52,6 +53,7 @@ class ActionRequest:
     translation_m: NDArray[np.float64]
     rotation_rad: NDArray[np.float64]
     gripper_closed: bool
+    sent_stamp_ns: int = 0
 
     @classmethod
     def from_action(

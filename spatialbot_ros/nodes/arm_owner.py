@@ -75,6 +75,7 @@ class OwnerConfig:
 @dataclass(slots=True)
 class _Request:
     wish: Wish
+    reason: str = ""
     done: threading.Event = field(default_factory=threading.Event)
     outcome: Outcome | None = None
 
@@ -129,18 +130,25 @@ class ArmOwner:
     def ask(self, wish: Wish, timeout_s: float) -> Outcome:
         """Have a wish carried out and wait for its end; stop overtakes everything."""
         request = _Request(wish)
-        with self._mailbox_lock:
-            if wish is Wish.STOP:
-                self._mailbox.appendleft(request)
-            else:
-                self._mailbox.append(request)
-        self._wake.set()
+        self._post(request)
         request.done.wait(timeout_s)
         if request.outcome is None:
             return Outcome(
                 False, f"{wish.value} was not carried out within {timeout_s} s; it still waits"
             )
         return request.outcome
+
+    def stop(self, reason: str) -> None:
+        """Have the arm stopped and latched; returns at once, from any thread."""
+        self._post(_Request(Wish.STOP, reason))
+
+    def _post(self, request: "_Request") -> None:
+        with self._mailbox_lock:
+            if request.wish is Wish.STOP:
+                self._mailbox.appendleft(request)
+            else:
+                self._mailbox.append(request)
+        self._wake.set()
 
     def _run(self) -> None:
         backoff_s = _FIRST_BACKOFF_S
@@ -197,7 +205,7 @@ class ArmOwner:
                 # a share only: simulated robots may run faster than the wall clock
                 self._wake.wait(max(_POLL_S, 0.4 * (self._config.period_s - elapsed_s)))
                 self._wake.clear()
-        self._arm.stop()
+        self._arm.stop(self._executor.stop_pace())
 
     def _tick(self, state: ArmState) -> None:
         self.longest_tick_s = max(self.longest_tick_s, state.robot_time_s - self._last_tick_s)
@@ -255,7 +263,7 @@ class ArmOwner:
     def _carry_out(self, request: _Request, state: ArmState | None) -> None:
         executor = self._executor
         if request.wish is Wish.STOP:
-            request.answer(executor.stop("asked for by /spatialbot/stop"))
+            request.answer(executor.stop(request.reason or "asked for by /spatialbot/stop"))
         elif request.wish is Wish.RESUME:
             request.answer(executor.resume())
         elif state is None:
@@ -266,13 +274,18 @@ class ArmOwner:
             self._home(request)
 
     def _recover(self) -> Outcome:
-        if self._executor.state is not State.FAULT:
-            return Outcome(True, f"no fault; state is {self._executor.state.value}")
+        executor = self._executor
+        if executor.state is not State.FAULT:
+            return Outcome(True, f"no fault; state is {executor.state.value}")
+        executor.begin_recovery()
+        self._listener.on_state(executor)
         try:
             self._arm.recover()
-        except RobotReflexError as error:
-            return Outcome(False, str(error))
-        return self._executor.recovered(self._arm.read_state())
+            return executor.recovered(self._arm.read_state())
+        except RobotConnectionError:
+            raise
+        except RobotError as error:
+            return executor.recovery_failed(str(error))
 
     def _home(self, request: _Request) -> None:
         outcome = self._executor.begin_homing()

@@ -2,9 +2,9 @@
 
 Subscribes `/spatialbot/action`; publishes `/joint_states`, `/spatialbot/{ee_pose, gripper,
 executor_state, safety_event}` and diagnostics; serves `/spatialbot/{stop, resume, recover,
-home}`. ``executor_state.last_sequence`` acknowledges a policy's action: it was
-integrated or refused. Actions with source ``teleop`` override those of the policy
-(docs/teleoperation.md).
+home}`; stops on `/spatialbot/stop_request` as well, and on SIGINT and SIGTERM.
+``executor_state.last_sequence`` acknowledges a policy's action: it was integrated or refused.
+Actions with source ``teleop`` override those of the policy (docs/teleoperation.md).
 """
 
 import sys
@@ -23,6 +23,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
 from spatialbot_msgs.msg import ExecutorState, GripperState, SafetyEvent
+from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
 from spatialbot_ros.configuration import load_action_spec, load_cell, load_safety_limits
@@ -39,8 +40,10 @@ from spatialbot_ros.nodes.executor_messages import (
     record_to_msg,
 )
 from spatialbot_ros.nodes.parameters import declare, parameter
-from spatialbot_ros.nodes.qos import RECORDED
+from spatialbot_ros.nodes.qos import RECORDED, STOP
 from spatialbot_ros.nodes.runtime import run_node
+from spatialbot_ros.nodes.signal_watch import SignalWatch
+from spatialbot_ros.nodes.stop import STOP_TOPIC
 from spatialbot_ros.robots.registry import ArmSettings, make_arm
 from spatialbot_ros.safety import SafetyEnvelope
 from spatialbot_ros.safety_records import SafetyRecord, Severity
@@ -48,9 +51,10 @@ from spatialbot_ros.safety_records import SafetyRecord, Severity
 _LEVELS = {
     State.DISCONNECTED: DiagnosticStatus.ERROR,
     State.FAULT: DiagnosticStatus.ERROR,
+    State.RECOVERING: DiagnosticStatus.ERROR,
     State.STOPPED: DiagnosticStatus.WARN,
 }
-_NUM_THREADS = 6
+_NUM_THREADS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class ExecutorParameters:
         1.0, "share of the safety file's step and speed limits", low=0.05, high=1.0
     )
     acceleration_factor: float = parameter(
-        0.5, "share of the robot's acceleration limit", low=0.02, high=1.0
+        1.0, "share of the safety file's acceleration limit", low=0.1, high=1.0
     )
     home_speed_factor: float = parameter(
         0.3, "share of the robot's joint speed for the home motion", low=0.01, high=1.0
@@ -101,8 +105,10 @@ class ExecutorNode(Node):
         p = declare(self, ExecutorParameters)
         cell = load_cell(p.cell_file)
         spec = load_action_spec(p.action_spec_file)
-        limits = load_safety_limits(p.safety_file).scaled(p.speed_factor)
-        envelope = SafetyEnvelope(limits, cell.workspace_min_m, cell.workspace_max_m, spec)
+        limits = load_safety_limits(p.safety_file).scaled(p.speed_factor, p.acceleration_factor)
+        envelope = SafetyEnvelope(
+            limits, cell.workspace_min_m, cell.workspace_max_m, spec, cell.table_top_z_m
+        )
         config = ExecutorConfig(
             action_rate_hz=spec.rate_hz,
             command_period_s=1.0 / p.command_rate_hz,
@@ -116,8 +122,9 @@ class ExecutorNode(Node):
             ArmSettings(
                 address=p.robot_ip,
                 home_joints_rad=cell.home_joints_rad,
-                acceleration_factor=p.acceleration_factor,
                 enforce_realtime=p.enforce_realtime,
+                gripper_force_n=limits.max_gripper_force_n,
+                gripper_speed_m_s=limits.max_gripper_speed_m_s,
             ),
         )
         self._parameters = p
@@ -150,6 +157,14 @@ class ExecutorNode(Node):
             QoSProfile(depth=10),
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
+        # a topic as well: it needs no answer, and anyone may publish it
+        self.create_subscription(
+            Empty,
+            STOP_TOPIC,
+            lambda _: self._owner.stop(f"asked for on {STOP_TOPIC}"),
+            STOP,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
         for wish in Wish:
             self._serve(wish, p.home_timeout_s if wish is Wish.HOME else 10.0)
         self.create_timer(
@@ -163,10 +178,14 @@ class ExecutorNode(Node):
             f" {cell.workspace_min_m.tolist()} to {cell.workspace_max_m.tolist()} m,"
             f" at most {limits.max_speed_m_s:.2f} m/s"
         )
+        # the main thread may be waiting inside rclpy when Ctrl-C comes: the arm does not wait
+        self._signals = SignalWatch(lambda number: self._owner.stop(f"signal {number}"))
+        self._signals.start()
         self._owner.start()
 
     def close(self) -> None:
         """Bring the arm to rest and disconnect."""
+        self._signals.close()
         if not self._owner.close():
             sys.stderr.write("warning: the robot does not answer; ended without disconnecting\n")
 
@@ -184,6 +203,9 @@ class ExecutorNode(Node):
             holding = self._holding.update(
                 measured.robot_time_s, executor.gripper_closed, measured.gripper_width_m
             )
+            happened = self._holding.take_records()
+            if happened:
+                self.on_records(happened)
             # extra cycles that acknowledge an action would repeat a stamp of simulated time
             if stamp_ns > self._last_stamp_ns:
                 self._last_stamp_ns = stamp_ns

@@ -25,6 +25,7 @@ def msg_to_request(message: DeltaActionMsg) -> ActionRequest:
         translation_m=np.array(message.translation, dtype=np.float64),
         rotation_rad=np.array(message.rotation, dtype=np.float64),
         gripper_closed=bool(message.gripper_closed),
+        sent_stamp_ns=stamp_to_ns(message.header.stamp),
     )
 
 

@@ -19,12 +19,15 @@ class ArmSettings:
         home_joints_rad: (7,) home pose of the cell.
         acceleration_factor: share of the robot's acceleration limits to use, in (0, 1].
         enforce_realtime: refuse to run without a real-time kernel.
+        gripper_force_n, gripper_speed_m_s: of the fingers.
     """
 
     address: str
     home_joints_rad: NDArray[np.float64]
     acceleration_factor: float = 0.5
     enforce_realtime: bool = False
+    gripper_force_n: float = 30.0
+    gripper_speed_m_s: float = 0.1
 
 
 def make_arm(name: str, settings: ArmSettings) -> Arm:
@@ -49,6 +52,9 @@ def _franky(settings: ArmSettings) -> Arm:
             address=settings.address,
             acceleration_factor=settings.acceleration_factor,
             enforce_realtime=settings.enforce_realtime,
+            grasp_force_n=settings.gripper_force_n,
+            grasp_speed_m_s=settings.gripper_speed_m_s,
+            open_speed_m_s=settings.gripper_speed_m_s,
         )
     )
 

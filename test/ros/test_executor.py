@@ -445,3 +445,129 @@ def test_what_ends_all_motion_ends_an_intervention(bench, end):
 def test_a_hold_off_shorter_than_the_pauses_between_actions_is_refused():
     with pytest.raises(ConfigurationError, match="teleop_hold_off_s"):
         ExecutorConfig(teleop_hold_off_s=0.1)
+
+
+def test_recovery_is_a_state_of_its_own_and_may_fail(bench):
+    executor = bench.executor
+    assert not executor.begin_recovery().success
+    bench.arm.trip_reflex()
+    bench.tick()
+    assert executor.begin_recovery().success
+    assert bench.state is State.RECOVERING
+    assert not executor.begin_recovery().success
+    assert not executor.resume().success
+    assert bench.act((0.012, 0, 0))[0].name == "not_ready"
+    assert not executor.recovery_failed("errors persist").success
+    assert bench.state is State.FAULT
+    executor.begin_recovery()
+    executor.disconnected("cable")
+    assert bench.state is State.DISCONNECTED
+
+
+def test_after_a_recovery_the_target_is_where_the_arm_was_left(bench):
+    bench.run([(0.02, 0, 0)] * 3)
+    bench.arm.trip_reflex()
+    bench.tick()
+    bench.executor.begin_recovery()
+    bench.arm.recover()
+    assert bench.executor.recovered(bench.arm.read_state()).success
+    assert bench.state is State.STOPPED
+    np.testing.assert_array_equal(bench.executor.T_base_target, bench.arm.read_state().T_base_ee)
+    assert bench.tick(20).twist_base is None
+    bench.executor.resume()
+    assert bench.tick(20).twist_base is None
+
+
+def test_an_executor_that_did_not_run_for_a_while_holds(bench):
+    bench.run([(0.02, 0, 0)] * 2)
+    bench.act((0.02, 0, 0))
+    bench.clock.wait(0.6)
+    command = bench.tick()
+    assert [r.name for r in command.records] == ["heartbeat"]
+    assert command.twist_base is None and command.stop
+    assert bench.state is State.HOLD
+    bench.act((0.012, 0, 0))
+    assert bench.state is State.RUNNING
+
+
+TRANSITIONS = {
+    # from: {event: to}
+    "disconnected": {"connect": "idle", "stop": "disconnected", "act": "disconnected"},
+    "idle": {"act": "running", "stop": "stopped", "reflex": "fault", "home": "homing"},
+    "running": {"gap": "hold", "bad": "hold", "stop": "stopped", "reflex": "fault"},
+    "hold": {"act": "running", "stop": "stopped", "reflex": "fault", "home": "homing"},
+    "teleop": {"let go": "hold", "stop": "stopped", "reflex": "fault", "home": "homing"},
+    "homing": {"arrive": "idle", "act": "homing", "stop": "stopped", "reflex": "fault"},
+    "stopped": {"resume": "idle", "act": "stopped", "home": "stopped", "reflex": "fault"},
+    "fault": {"resume": "fault", "act": "fault", "recover": "recovering", "stop": "fault"},
+    "recovering": {"recovered": "stopped", "failed": "fault", "act": "recovering"},
+}
+
+
+def bring_to(bench, state):
+    if state == "disconnected":
+        return
+    bench.connect()
+    way = {
+        "running": ["act"],
+        "hold": ["act", "gap"],
+        "teleop": ["teleop"],
+        "homing": ["home"],
+        "stopped": ["stop"],
+        "fault": ["reflex"],
+        "recovering": ["reflex", "recover"],
+    }
+    for event in way.get(state, []):
+        happen(bench, event)
+
+
+def happen(bench, event):
+    executor = bench.executor
+    events = {
+        "connect": bench.connect,
+        "lose": lambda: executor.disconnected("cable"),
+        "act": lambda: bench.act((0.012, 0, 0)),
+        "bad": lambda: bench.act((0.012, 0, 0), action_spec_id="other"),
+        "teleop": lambda: bench.act((0.012, 0, 0), source="teleop"),
+        "gap": lambda: bench.tick(60),
+        "let go": lambda: bench.tick(60),
+        "stop": lambda: executor.stop("test"),
+        "resume": executor.resume,
+        "home": executor.begin_homing,
+        "arrive": lambda: executor.end_homing(True),
+        "reflex": lambda: (bench.arm.trip_reflex(), bench.tick()),
+        "recover": lambda: (bench.arm.recover(), executor.begin_recovery()),
+        "recovered": lambda: executor.recovered(bench.arm.read_state()),
+        "failed": lambda: executor.recovery_failed("errors persist"),
+    }
+    events[event]()
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "next_state"),
+    [
+        (state, event, to)
+        for state, ways in TRANSITIONS.items()
+        for event, to in (ways | {"lose": "disconnected"}).items()
+    ],
+)
+def test_every_transition(state, event, next_state):
+    bench = Bench()
+    bring_to(bench, state)
+    assert bench.state.value == state
+    happen(bench, event)
+    assert bench.state.value == next_state
+
+
+def test_the_drawing_in_the_docs_shows_the_same_transitions():
+    from spatialbot_model.contracts.resources import find_resource
+
+    text = find_resource("docs/executor.md").read_text(encoding="utf-8")
+    drawn = set()
+    for line in text.splitlines():
+        left, arrow, right = line.strip().partition(" --> ")
+        if arrow and not left.startswith("[*]"):
+            drawn.add((left.lower(), right.partition(":")[0].strip().lower()))
+    tested = {(a, b) for a, ways in TRANSITIONS.items() for b in ways.values() if a != b}
+    assert tested <= drawn
+    assert {state.value for state in State} == {name for pair in drawn for name in pair}

@@ -46,3 +46,26 @@ def test_open_fingers_hold_nothing():
     check = HoldingCheck()
     for i in range(100):
         assert not check.update(0.02 * i, True, 0.0799)
+
+
+def feed(check, widths_m, closed=True, begin_s=10.0):
+    """One width a twentieth of a second; names of what was told."""
+    for k, width_m in enumerate(widths_m):
+        check.update(begin_s + 0.05 * k, closed, width_m)
+    return [record.name for record in check.take_records()]
+
+
+def test_what_slips_out_of_closed_fingers_is_told_once():
+    check = HoldingCheck()
+    assert feed(check, [0.08, 0.06, 0.04] + [0.04] * 12) == []
+    assert check.holding
+    assert feed(check, [0.02, 0.0, 0.0, 0.0], begin_s=11.0) == ["slip"]
+    assert feed(check, [0.0] * 20, begin_s=11.5) == []
+
+
+def test_fingers_that_meet_grasped_nothing_and_letting_go_is_no_slip():
+    check = HoldingCheck()
+    assert feed(check, [0.08, 0.04, 0.0] + [0.0] * 15) == ["grasp_empty"]
+    assert feed(check, [0.0, 0.04, 0.08], closed=False, begin_s=12.0) == []
+    assert feed(check, [0.08, 0.04] + [0.04] * 12, begin_s=13.0) == []
+    assert feed(check, [0.05, 0.08], closed=False, begin_s=14.0) == []
