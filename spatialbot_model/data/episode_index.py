@@ -186,9 +186,8 @@ def _build(
     )
     color_topic, color = _images(folder, reader, contents, _COLOR_TOPICS)
     depth_topic, depth = _images(folder, reader, contents, _DEPTH_TOPICS)
-    for topic in (ACTION_TOPIC, COLOR_INFO_TOPIC):
-        if not contents.messages[topic]:
-            raise RecordingError(f"{folder} holds no message of {topic}; nothing can be learned")
+    if not contents.messages[COLOR_INFO_TOPIC]:
+        raise RecordingError(f"{folder} holds no message of {COLOR_INFO_TOPIC}; nothing is learned")
     info_at = contents.messages[COLOR_INFO_TOPIC][0]
     try:
         intrinsics = intrinsics_of(reader.message(contents.channels[COLOR_INFO_TOPIC], info_at))
@@ -210,6 +209,8 @@ def _build(
     except (AttributeError, IndexError) as error:
         raise RecordingError(f"{folder}: a message lacks a field: {error}") from error
     if not steps:
+        if not contents.messages[ACTION_TOPIC]:
+            lost[f"there is no message of {ACTION_TOPIC}, and no answer ends the instruction"] += 1
         reasons = "; ".join(f"{number} because {reason}" for reason, number in lost.items())
         raise RecordingError(f"{folder} holds no step that can be learned ({reasons or 'none'})")
     stamps = sorted({stamp_ns for step in steps for stamp_ns in step.frames_ns})

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
-from scripted_bag import write_bag
+from scripted_bag import Step, write_bag
 
 from spatialbot_model.contracts import episode as contract
 from spatialbot_model.contracts.errors import RecordingError
@@ -132,6 +132,11 @@ def test_a_missing_topic_is_named(tmp_path: Path, topic: str) -> None:
     folder = write_bag(tmp_path / "bag", leave_out=(topic,))
     with pytest.raises(RecordingError, match=topic):
         build_index(folder)
+
+
+def test_an_end_alone_is_a_step(tmp_path: Path) -> None:
+    folder = write_bag(tmp_path / "bag", [Step(2, None, "The robot has finished.")])
+    assert build_index(folder).step_bins(0) is None
 
 
 def test_a_bag_without_usable_steps_says_why(tmp_path: Path) -> None:
