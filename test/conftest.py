@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 # a busy machine is no defect
-settings.register_profile("without-clock", deadline=None)
+settings.register_profile("without-clock", settings.default, deadline=None)
 settings.load_profile("without-clock")
 
 # helpers of all test folders
