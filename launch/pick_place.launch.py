@@ -8,12 +8,14 @@ import shlex
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.actions import Shutdown as ShutdownAll
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from spatialbot_model.contracts.resources import find_resource
 from spatialbot_ros.bringup import PICK_PLACE_ARGUMENTS, pick_place_nodes, supervisor_command
+
+_DISCOVERY = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -31,6 +33,10 @@ def generate_launch_description() -> LaunchDescription:
             ),
             SetEnvironmentVariable(
                 "FASTDDS_DEFAULT_PROFILES_FILE", str(find_resource("config/fastdds.xml"))
+            ),
+            # on this machine only; whoever wants the network says so in the environment
+            SetEnvironmentVariable(
+                _DISCOVERY, EnvironmentVariable(_DISCOVERY, default_value="LOCALHOST")
             ),
             OpaqueFunction(function=_start_nodes),
         ]

@@ -10,6 +10,12 @@ from dataclasses import dataclass, field
 
 from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
 from spatialbot_model.contracts.resources import find_resource
+from spatialbot_ros.hardware_confirmation import (
+    CONFIRMATION,
+    check_hardware_confirmed,
+    is_hardware,
+    speed_factor_of,
+)
 from spatialbot_ros.robots.description import cell_description
 
 PACKAGE = "spatialbot_ros"
@@ -60,12 +66,22 @@ PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
     LaunchArgument("serial_no", "", "serial number of the RealSense; empty = the only one"),
     LaunchArgument("robot", "franky", "arm by name", ("franky", "memory")),
     LaunchArgument("robot_ip", "127.0.0.61", "address of the robot or of the simulated lab"),
+    LaunchArgument(CONFIRMATION, False, "true after reading docs/safety.md; a real robot needs it"),
+    LaunchArgument(
+        "speed_factor",
+        0.0,
+        "share of the speed limits, 0.05 to 1; 0 = 1 in simulation, 0.2 with a real robot",
+    ),
     LaunchArgument("policy", "classical", "policy by name: classical, local or remote"),
     LaunchArgument("checkpoint", "", "folder with the weights of policy local"),
     LaunchArgument("device", "auto", "where policy local puts them: auto, cpu, cuda or cuda:N"),
     LaunchArgument("url", "", "server of policy remote, ws://host:port"),
     LaunchArgument("ssh", "", "user@host to reach that server through; empty = directly"),
     LaunchArgument("token_file", "", "file with that server's token"),
+    LaunchArgument(
+        "allow_unencrypted", False, "reach that server over a network with neither TLS nor ssh"
+    ),
+    LaunchArgument("ca_file", "", "PEM certificates to trust with wss://; empty = the system's"),
     LaunchArgument(
         "teleop_hold_off", 1.0, "robot seconds after a person's last action until the policy acts"
     ),
@@ -80,7 +96,10 @@ PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
 )
 
 _RESPAWNED = ("camera", "depth_service", "viewer")
-_POLICY_ARGUMENTS = ("policy", "checkpoint", "device", "url", "ssh", "token_file")
+_POLICY_ARGUMENTS = (
+    *("policy", "checkpoint", "device", "url", "ssh", "token_file", "ca_file"),
+    "allow_unencrypted",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +171,14 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
     """
     a = parse_arguments(values)
     simulation = bool(a["simulation"])
+    robot, address, confirmed = str(a["robot"]), str(a["robot_ip"]), bool(a[CONFIRMATION])
+    if simulation and is_hardware("simulated", address):
+        raise ConfigurationError(
+            f"robot_ip:={address} is no loopback address, and the simulated lab is served on those"
+            " only; for a real robot add simulation:=false"
+        )
+    check_hardware_confirmed(robot, address, confirmed)
+    speed_factor = speed_factor_of(robot, address, float(a["speed_factor"]))
     common: dict[str, ParameterValue] = {"use_sim_time": simulation}
     camera = a["camera"]
     if camera == "auto":
@@ -178,7 +205,8 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
         ),
         _node(
             "executor",
-            {**common, "robot": a["robot"], "robot_ip": a["robot_ip"]}
+            {**common, "robot": robot, "robot_ip": address}
+            | {CONFIRMATION: confirmed, "speed_factor": speed_factor}
             | {"teleop_hold_off_s": a["teleop_hold_off"]},
         ),
         _node("depth_service", common),

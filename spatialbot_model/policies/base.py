@@ -32,6 +32,7 @@ class PolicyConfig:
         ssh: user@host[:port] of a machine to reach the server through; empty = directly.
         token_file: file with the server's token; empty for servers on loopback.
         ca_file: PEM certificates to trust with wss://; empty = those of the system.
+        allow_unencrypted: reach a server on another machine with neither TLS nor ssh.
     """
 
     action_spec: ActionSpec
@@ -45,6 +46,7 @@ class PolicyConfig:
     ssh: str = ""
     token_file: str = ""
     ca_file: str = ""
+    allow_unencrypted: bool = False
 
 
 class Policy(Protocol):

@@ -28,6 +28,7 @@ class RemotePolicy:
             action_spec=config.action_spec,
             token=read_token(config.token_file),
             ca_file=config.ca_file,
+            allow_unencrypted=config.allow_unencrypted,
             step_timeout_s=config.timeout_s,
             ssh=SshTarget.parse(config.ssh) if config.ssh else None,
         )

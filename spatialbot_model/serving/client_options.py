@@ -5,6 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.serving.credentials import is_loopback
 from spatialbot_model.serving.messages import POLICY_PATH
 from spatialbot_model.serving.options import DEFAULT_PORT
 from spatialbot_model.serving.ssh import SshTarget
@@ -23,9 +24,12 @@ class ClientOptions:
         backoff_first_s, backoff_limit_s: shortest and longest wait between attempts.
         ca_file: certificates to trust with wss, empty = those of the system.
         ssh: machine to reach the server through.
+        allow_unencrypted: use ws:// to another machine without ssh; whoever is in between can
+            then read the token and move the arm.
 
     Raises:
-        ConfigurationError: no WebSocket URL, or a time that is not positive.
+        ConfigurationError: no WebSocket URL, another machine without TLS or ssh, or a time that
+            is not positive.
     """
 
     url: str
@@ -37,9 +41,18 @@ class ClientOptions:
     backoff_limit_s: float = 2.0
     ca_file: str = ""
     ssh: SshTarget | None = None
+    allow_unencrypted: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", _complete_url(self.url))
+        host, _ = self.server_address
+        is_safe = self.is_secure or self.ssh is not None or is_loopback(host)
+        if not (is_safe or self.allow_unencrypted):
+            raise ConfigurationError(
+                f"{self.url} is on another machine and not encrypted, so that the network in"
+                " between could move the arm: use wss:// (the server's --certificate), reach it"
+                " through ssh, or allow it on a network of your own (allow_unencrypted:=true)"
+            )
         for name in ("step_timeout_s", "connect_timeout_s", "backoff_first_s", "backoff_limit_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}, expected above 0")

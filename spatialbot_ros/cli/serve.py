@@ -16,13 +16,18 @@ def serve(
     policy: Annotated[str, typer.Option(help="Policy by name.")] = "local",
     checkpoint: Annotated[str, typer.Option(help="Its weights.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    host: Annotated[str, typer.Option(help="Anything but loopback needs a token.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Others than loopback need token and TLS.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one.")] = 8765,
     token_file: Annotated[
         str, typer.Option(help="Secret of 16 characters or more, mode 600.")
     ] = "",
     certificate: Annotated[str, typer.Option(help="PEM file, for wss://.")] = "",
     private_key: Annotated[str, typer.Option(help="PEM file of its private key.")] = "",
+    allow_unencrypted: Annotated[
+        bool, typer.Option("--allow-unencrypted", help="Serve other machines without TLS.")
+    ] = False,
     max_sessions: Annotated[int, typer.Option(min=1, help="Clients at a time.")] = 8,
     step_timeout: Annotated[float, typer.Option(help="Seconds a step may take.")] = 10.0,
     max_depth_queries: Annotated[int, typer.Option(min=0, help="Rounds per step.")] = 3,
@@ -60,6 +65,7 @@ def serve(
         token=read_token(token_file),
         certificate_file=certificate,
         private_key_file=private_key,
+        allow_unencrypted=allow_unencrypted,
         max_sessions=max_sessions,
         step_timeout_s=step_timeout,
     )

@@ -31,6 +31,9 @@ class VlaParameters:
     ca_file: str = parameter(
         "", "PEM certificates to trust with wss://; empty = those of the system"
     )
+    allow_unencrypted: bool = parameter(
+        False, "reach a policy server on another machine with neither TLS nor ssh"
+    )
     policy_timeout_s: float = parameter(
         2.0, "wall seconds after which a step is given up; the arm holds", low=0.05, high=600.0
     )
@@ -96,6 +99,7 @@ class VlaParameters:
             ssh=self.ssh,
             token_file=self.token_file,
             ca_file=self.ca_file,
+            allow_unencrypted=self.allow_unencrypted,
         )
 
     def patience(self) -> Patience:

@@ -31,7 +31,12 @@ def test_default_is_the_whole_suite_in_simulation() -> None:
 
 
 def test_hardware_has_no_simulation_and_real_time() -> None:
-    nodes = table(simulation="false", robot_ip="172.16.0.2", record="false")
+    nodes = table(
+        simulation="false",
+        robot_ip="172.16.0.2",
+        record="false",
+        i_have_read_the_safety_notes="true",
+    )
     assert "simulation" not in nodes and "recorder" not in nodes
     assert nodes["camera"].parameters["camera"] == "realsense"
     assert nodes["executor"].parameters["robot_ip"] == "172.16.0.2"
@@ -104,7 +109,7 @@ def load_launch_file(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
         "launch.actions": [
             "DeclareLaunchArgument", "OpaqueFunction", "SetEnvironmentVariable", "Shutdown",
         ],
-        "launch.substitutions": ["LaunchConfiguration"],
+        "launch.substitutions": ["EnvironmentVariable", "LaunchConfiguration"],
         "launch_ros": [],
         "launch_ros.actions": ["Node"],
         "launch_ros.parameter_descriptions": ["ParameterValue"],
@@ -121,6 +126,15 @@ def load_launch_file(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_launch_file_stays_on_this_machine_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (entities,) = load_launch_file(monkeypatch).generate_launch_description().args
+    name = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+    (value,) = (e.args[1] for e in entities if e.args and e.args[0] == name)
+    assert value.args == (name,) and value.kwargs["default_value"] == "LOCALHOST"
 
 
 @pytest.mark.parametrize("overrides", [{}, {"simulation": "false", "viewer": "rerun", "seed": "7"}])

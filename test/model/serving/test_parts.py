@@ -21,6 +21,7 @@ from spatialbot_model.serving.failures import failure_code, failure_error
 from spatialbot_model.serving.frame_store import ReceivedFrames, SentFrames
 from spatialbot_model.serving.metrics import LatencyHistogram, ServerMetrics
 from spatialbot_model.serving.options import ServerOptions
+from spatialbot_model.serving.ssh import SshTarget
 
 TOKEN = "0123456789abcdef"
 
@@ -138,19 +139,32 @@ def test_tokens_are_compared_whole() -> None:
         ("", False),
     ],
 )
-def test_off_loopback_a_token_is_needed(host: str, loopback: bool) -> None:
+def test_off_loopback_token_and_tls_are_needed(host: str, loopback: bool) -> None:
     assert is_loopback(host) == loopback
-    ServerOptions(host=host, token=TOKEN)
+    ServerOptions(host=host, token=TOKEN, certificate_file="c.pem", private_key_file="k.pem")
+    ServerOptions(host=host, token=TOKEN, allow_unencrypted=True)
     if loopback:
         ServerOptions(host=host)
         return
     with pytest.raises(errors.ConfigurationError, match="needs a token"):
-        ServerOptions(host=host)
+        ServerOptions(host=host, certificate_file="c.pem", private_key_file="k.pem")
+    with pytest.raises(errors.ConfigurationError, match="unencrypted"):
+        ServerOptions(host=host, token=TOKEN)
+
+
+def test_a_client_sends_nothing_unencrypted_to_another_machine() -> None:
+    for url in ("ws://127.0.0.1", "ws://localhost:9000", "ws://[::1]", "wss://gpu.lab"):
+        ClientOptions(url, ActionSpec(), token=TOKEN)
+    for url in ("ws://gpu.lab", "ws://10.0.0.1:9000", "ws://127.0.0.1.example.org"):
+        with pytest.raises(errors.ConfigurationError, match="not encrypted"):
+            ClientOptions(url, ActionSpec())
+        ClientOptions(url, ActionSpec(), allow_unencrypted=True)
+        ClientOptions(url, ActionSpec(), ssh=SshTarget.parse("me@gateway"))
 
 
 def test_tokens_are_not_shown() -> None:
     assert TOKEN not in repr(ServerOptions(token=TOKEN))
-    assert TOKEN not in repr(ClientOptions("ws://robot", ActionSpec(), token=TOKEN))
+    assert TOKEN not in repr(ClientOptions("wss://robot", ActionSpec(), token=TOKEN))
 
 
 @pytest.mark.parametrize("changes", [{"step_timeout_s": 0.0}, {"max_sessions": 0}, {"port": -1}])
@@ -177,7 +191,7 @@ def test_half_of_tls_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_urls_are_completed(url: str, complete: str) -> None:
-    assert ClientOptions(url, ActionSpec()).url == complete
+    assert ClientOptions(url, ActionSpec(), allow_unencrypted=True).url == complete
 
 
 @pytest.mark.parametrize(
