@@ -1,7 +1,9 @@
 """Makes a benchmark in the layout of SpatialBench from annotated pictures.
 
 Written are ``<category>.json``, pictures in ``scenes/`` and ``scenes_d/``, `annotations.json` (what
-is known about each picture, from which every answer can be derived again) and `made.json`.
+is known about each picture, from which every answer can be derived again), `unbalanced.json` (some
+of all questions that could have been asked, from which a guesser learns what words give away) and
+`made.json`.
 """
 
 import json
@@ -26,6 +28,7 @@ from spatialbot_model.spatialqa.small_picture import shrink
 
 FORMAT = 1
 ANNOTATIONS_NAME, MADE_NAME = "annotations.json", "made.json"
+UNBALANCED_NAME = "unbalanced.json"
 PICTURES = "scenes"
 PAIRED: tuple[BenchCategory, ...] = ("existence", "reach", "size")
 
@@ -34,6 +37,7 @@ _ORDER: tuple[BenchCategory, ...] = (
     "reach", "depth", "positional", "existence", "counting", "size",
 )  # fmt: skip
 _JPEG_QUALITY = 92
+_UNBALANCED = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,9 @@ def make_benchmark(
         "real": None if real is None else real.id,
         "options": {name: getattr(options, name) for name in options.__slots__},
     }
-    return _write(folder, chosen, pictures, made)
+    counts = _write(folder, chosen, pictures, made)
+    _write_json(folder / UNBALANCED_NAME, _unbalanced(found, rng))
+    return counts
 
 
 def _pictures(
@@ -166,6 +172,25 @@ def _write(
     except OSError as error:
         raise RecordingError(f"cannot write {folder}: {error.strerror or error}") from error
     return counts
+
+
+def _unbalanced(
+    found: list[Candidate], rng: np.random.Generator
+) -> dict[BenchCategory, list[list[str]]]:
+    """Records [picture, question, answer] of each category as they come, chosen or not."""
+    drawn: dict[BenchCategory, list[list[str]]] = {}
+    for category in _ORDER:
+        records = sorted(
+            {
+                (candidate.picture, *record)
+                for candidate in found
+                if candidate.category == category
+                for record in candidate.records
+            }
+        )
+        order = rng.permutation(len(records))[:_UNBALANCED]
+        drawn[category] = [list(records[index]) for index in order]
+    return drawn
 
 
 def _records(category: BenchCategory, found: list[Candidate]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Answers that no model gives: what guessing scores, and what perfect knowledge does.
 
 They say what a score is worth: `random` chooses among the answers that a question offers, `text`
-has learned from the other questions but sees no picture, `oracle` looks everything up.
+has learned from questions but sees no picture, `oracle` looks everything up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,11 @@ from pathlib import Path
 
 from spatialbot_model.contracts.errors import UnknownNameError
 from spatialbot_model.evaluation.questions import Question
-from spatialbot_model.evaluation.spatialbench.guessers import guess_at_random, guess_from_text
+from spatialbot_model.evaluation.spatialbench.guessers import (
+    guess_at_random,
+    guess_from_text,
+    read_known,
+)
 from spatialbot_model.evaluation.spatialbench.oracle import Oracle
 from spatialbot_model.evaluation.spatialbench.records import Category
 
@@ -27,7 +31,8 @@ def answer_baseline(
 
     Raises:
         UnknownNameError: no such baseline.
-        ConfigurationError: the oracle finds no annotations, or does not understand a question.
+        ConfigurationError: the oracle finds no annotations or does not understand a question, or
+            there is nothing that `text` can read to learn from.
     """
     if name == "random":
         return {
@@ -37,8 +42,9 @@ def answer_baseline(
         }
     if name == "text":
         answers: dict[str, str] = {}
+        known = read_known(folder, categories)
         for category, questions in categories.items():
-            answers |= guess_from_text(category, questions)
+            answers |= guess_from_text(category, questions, known[category])
         return answers
     if name == "oracle":
         oracle = Oracle.open(folder)

@@ -22,16 +22,25 @@ from spatialbot_ros.cli.evaluate.answering import (
 )
 
 EPILOG = (
-    "Example: `spatialbot evaluate spatialbench --data SpatialBench --checkpoint"
-    " out/models/spatialbot-3b --out out/spatialbench/3b`"
+    "Examples: `spatialbot evaluate spatialbench --checkpoint out/models/mini` ·"
+    " `spatialbot evaluate spatialbench --data SpatialBench --checkpoint out/models/spatialbot-3b"
+    " --out out/spatialbench/3b`"
 )
+SHIPPED = "sim"
 _INPUT_TITLES = {"rgb": "RGB", "rgbd": "RGB-D"}
 
 
 def evaluate_spatialbench(
-    data: Annotated[Path, typer.Option(help="Folder of SpatialBench: <category>.json and images.")],
+    data: Annotated[
+        str, typer.Option(help="Folder of <category>.json and images; sim = the shipped one.")
+    ] = SHIPPED,
     checkpoint: CheckpointOption = None,
     answers: AnswersOption = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="A row beside: random, text (blind) or oracle; repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the baseline random.")] = 0,
     images: Annotated[
         str, typer.Option(help="rgb, rgbd or both; of --answers it names what was shown.")
     ] = "rgbd",
@@ -57,14 +66,17 @@ def evaluate_spatialbench(
     from spatialbot_model.evaluation.answering import match_answers
     from spatialbot_model.evaluation.answers_folder import read_answers
     from spatialbot_model.evaluation.quoted import read_quoted
+    from spatialbot_model.evaluation.spatialbench.baselines import answer_baseline
     from spatialbot_model.evaluation.spatialbench.records import all_questions, read_spatialbench
     from spatialbot_model.evaluation.spatialbench.report import markdown_table, score_spatialbench
     from spatialbot_model.evaluation.trials_file import checkpoint_hash
     from spatialbot_ros.cli.evaluate.spatialbench_figure import draw_scores
 
-    one_source(checkpoint, answers)
+    if not baseline or checkpoint or answers:
+        one_source(checkpoint, answers)
+    folder = find_data(data)
     inputs = {"rgb": ["rgb"], "rgbd": ["rgbd"]}
-    if checkpoint is not None:
+    if answers is None:
         inputs["both"] = ["rgb", "rgbd"]
     if images not in inputs:
         raise UnknownNameError("kind of images", images, inputs)
@@ -72,15 +84,14 @@ def evaluate_spatialbench(
     published = read_quoted(quoted) if quoted is not None else []
     model = name or (checkpoint or answers or output).resolve().stem
     # everything is read before a model is loaded
-    benches = {kind: read_spatialbench(data, kind) for kind in inputs[images]}  # type: ignore[arg-type]
+    benches = {kind: read_spatialbench(folder, kind) for kind in inputs[images]}  # type: ignore[arg-type]
     rows: dict[str, dict[str, Any]] = {}
     answerer = None
     for kind, categories in benches.items():
         questions = all_questions(categories)
-        if checkpoint is None:
-            assert answers is not None
+        if answers is not None:
             given = match_answers(questions, read_answers(answers))
-        else:
+        elif checkpoint is not None:
             answerer = answerer or load_answerer(checkpoint, device, max_depth_queries, max_tokens)
             conditions = {
                 "benchmark": "spatialbench",
@@ -92,7 +103,13 @@ def evaluate_spatialbench(
             }
             title = f"SpatialBench, {_INPUT_TITLES[kind]}"
             given = ask_all(questions, answerer, output / kind, conditions, batch, console, title)
+        else:
+            continue
         rows[f"{model} {_INPUT_TITLES[kind]}"] = score_spatialbench(categories, given)
+    for name_of in baseline or []:
+        categories = next(iter(benches.values()))
+        given = answer_baseline(name_of, folder, categories, seed)
+        rows[f"*{name_of}*"] = score_spatialbench(categories, given)
     table = markdown_table(rows, published)
     report = {
         "measured": rows,
@@ -107,3 +124,12 @@ def evaluate_spatialbench(
     else:
         console.print(Markdown(table))
         console.print(f"Everything is in {output}/", markup=False)
+
+
+def find_data(data: str) -> Path:
+    """The folder that is meant; `sim` and `default` are SpatialBench-Sim, which ships."""
+    from spatialbot_model.contracts.resources import find_resource
+
+    if data in (SHIPPED, "default"):
+        return find_resource("datasets/spatialbench_sim")
+    return Path(data)

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.resources import find_resource
 from spatialbot_ros.cli import app
 
 _EVALUATION = Path(__file__).parents[2] / "model" / "evaluation"
@@ -59,6 +60,40 @@ def test_spatialbench_of_a_checkpoint_and_of_its_answers(tiny: Path, tmp_path: P
         "--out", tmp_path / "file",
     )  # fmt: skip
     assert scored["measured"]["tiny RGB-D"] == report["measured"]["tiny RGB-D"]
+
+
+def test_some_of_spatialbench_sim_of_a_checkpoint(tiny: Path, tmp_path: Path) -> None:
+    shipped, data = find_resource("datasets/spatialbench_sim"), tmp_path / "data"
+    data.mkdir()
+    for name in ("scenes", "scenes_d"):
+        (data / name).symlink_to(shipped / name)
+    for path in shipped.glob("[a-z]*.json"):
+        records = json.loads(path.read_text())
+        if isinstance(records, list):
+            (data / path.name).write_text(json.dumps(records[:2]))
+    report = run_json(
+        "evaluate", "spatialbench", "--data", data, "--checkpoint", tiny, "--images", "rgbd",
+        "--out", tmp_path / "out", "--max-tokens", 16, "--batch", 12, "--baseline", "random",
+    )  # fmt: skip
+    assert list(report["measured"]) == ["tiny RGB-D", "*random*"]
+    for scores in report["measured"].values():
+        assert {name: score["strict"]["n"] for name, score in scores.items()} == dict.fromkeys(
+            ("depth", "positional", "existence", "counting", "reach", "size"), 2
+        )
+
+
+def test_spatialbench_sim_is_what_is_asked_by_default(tmp_path: Path) -> None:
+    report = run_json(
+        "evaluate", "spatialbench", "--baseline", "oracle", "--baseline", "text", "--out", tmp_path
+    )
+    assert list(report["measured"]) == ["*oracle*", "*text*"]
+    assert report["measured"]["*oracle*"]["size"]["strict"]["score"]["percent"] == 100.0
+    assert (tmp_path / "scores.png").stat().st_size > 5_000
+    same = run_json(
+        "evaluate", "spatialbench", "--data", "default", "--baseline", "oracle",
+        "--out", tmp_path / "again",
+    )  # fmt: skip
+    assert same["measured"]["*oracle*"] == report["measured"]["*oracle*"]
 
 
 def test_vlm_of_a_checkpoint_and_of_a_file(tiny: Path, tmp_path: Path) -> None:

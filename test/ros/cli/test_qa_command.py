@@ -62,6 +62,7 @@ def test_questions_are_made_reported_and_shown(tmp_path: Path) -> None:
         (("generate", "--levels", "deep"), UnknownNameError),
         (("report", "nowhere"), RecordingError),
         (("show", "nowhere"), RecordingError),
+        (("make-benchmark", "--stereo", "nowhere", "--out", "nowhere"), ConfigurationError),
     ],
 )
 def test_mistakes_are_told(
