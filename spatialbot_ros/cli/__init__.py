@@ -14,6 +14,8 @@ from spatialbot_ros.cli import (
     qa,
     serve,
     serve_files,
+    status,
+    stop,
     teleop,
     train,
     up,
@@ -32,6 +34,8 @@ app.command(epilog=up.EPILOG, context_settings={"ignore_unknown_options": True})
 app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.command("serve-files", epilog=serve_files.EPILOG)(serve_files.serve_files)
+app.command(epilog=status.EPILOG)(status.status)
+app.command(epilog=stop.EPILOG)(stop.stop)
 app.command(epilog=teleop.EPILOG)(teleop.teleop)
 app.command(epilog=train.EPILOG)(train.train)
 app.command(epilog=bench.EPILOG)(bench.bench)
