@@ -143,3 +143,7 @@ class AddressInUseError(SimulationError, OSError):
 
 class RecordingError(SpatialBotError):
     """An episode cannot be written or read."""
+
+
+class UnsafePathError(RecordingError, ConfigurationError):
+    """A name from a file or a request would lead out of the folder that it belongs to."""

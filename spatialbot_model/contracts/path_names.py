@@ -7,7 +7,7 @@ written.
 
 from pathlib import Path, PurePosixPath
 
-from spatialbot_model.contracts.errors import RecordingError
+from spatialbot_model.contracts.errors import UnsafePathError
 
 _MAX_BYTES = 255
 
@@ -20,7 +20,7 @@ def check_file_name(name: str, what: str) -> str:
         what: of what it is the name, for the message.
 
     Raises:
-        RecordingError: empty, too long, with a separator or a control character, or a way up.
+        UnsafePathError: empty, too long, with a separator or a control character, or a way up.
     """
     odd = (
         name in ("", ".", "..")
@@ -30,7 +30,7 @@ def check_file_name(name: str, what: str) -> str:
         or "\\" in name
     )
     if odd:
-        raise RecordingError(
+        raise UnsafePathError(
             f"{what} is named {name[:80]!r}, which cannot be a file's name; expected 1 to"
             f" {_MAX_BYTES} printable characters without '/' and not '..'"
         )
@@ -43,11 +43,11 @@ def path_below(folder: Path, name: str, what: str) -> Path:
     Links are followed as the folder's owner made them; only the name is judged.
 
     Raises:
-        RecordingError: absolute, empty, with a control character, or with ``..``.
+        UnsafePathError: absolute, empty, with a control character, or with ``..``.
     """
     parts = PurePosixPath(name).parts
     if not parts or parts[0] == "/" or ".." in parts or "\\" in name or not name.isprintable():
-        raise RecordingError(
+        raise UnsafePathError(
             f"{what} is {name[:80]!r}, expected a path below {folder} without '..'"
         )
     return folder.joinpath(*parts)

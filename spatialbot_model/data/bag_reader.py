@@ -16,6 +16,7 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from spatialbot_model.contracts.errors import RecordingError
+from spatialbot_model.contracts.path_names import check_file_name
 from spatialbot_model.data.mcap_file import Channel, Location, McapFile
 
 BAG_METADATA_NAME = "metadata.yaml"
@@ -146,9 +147,9 @@ def bag_files(folder: Path) -> tuple[str, ...]:
             f"{folder} is compressed by {compression.lower()}; expected compressed chunks or none."
             " Convert it with `ros2 bag convert`"
         )
-    if not names or any(Path(name).name != name for name in names):
-        raise RecordingError(f"{path} names the files {names}; expected names in its own folder")
-    return tuple(names)
+    if not names:
+        raise RecordingError(f"{path} names no files; expected those in its own folder")
+    return tuple(check_file_name(name, f"a file of {path}") for name in names)
 
 
 def decode_message(channel: Channel, data: bytes, folder: Path) -> Any:

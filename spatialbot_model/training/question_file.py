@@ -9,6 +9,7 @@ import numpy as np
 
 from spatialbot_model.contracts.conversation import Conversation, Message
 from spatialbot_model.contracts.errors import ConfigurationError, RecordingError
+from spatialbot_model.contracts.path_names import path_below
 from spatialbot_model.contracts.types import IMAGE_ROLES, PromptImage
 from spatialbot_model.processing.image_files import read_depth_mm, read_rgb
 from spatialbot_model.training.conversation_data import Example
@@ -77,7 +78,9 @@ class QuestionFile:
         images = tuple(
             PromptImage(
                 role,
-                (read_rgb if role == "rgb" else read_depth_mm)(self._folder / name),
+                (read_rgb if role == "rgb" else read_depth_mm)(
+                    path_below(self._folder, name, "an image")
+                ),
                 number // len(IMAGE_ROLES),
             )
             for number, (name, role) in enumerate(

@@ -28,6 +28,7 @@ from spatialbot_model.contracts.episode_images import logical_topic
 from spatialbot_model.contracts.episode_sidecar import metadata_to_json, write_sidecar
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.message_fields import image_of, intrinsics_of, stamp_ns_of
+from spatialbot_model.contracts.path_names import check_file_name
 from spatialbot_model.contracts.types import CameraIntrinsics, RgbdFrame
 from spatialbot_ros.episodes.bag_file import BagFile
 from spatialbot_ros.episodes.message_types import message_types
@@ -235,9 +236,7 @@ class BagDatasetWriter:
         Raises:
             RecordingError: its name cannot be a folder's, or the disk does not take it.
         """
-        name = episode.name
-        if Path(name).name != name or name in ("", ".", ".."):
-            raise RecordingError(f"episode name {name!r} cannot be a folder name")
+        name = check_file_name(episode.name, "the episode")
         # episodes of two sources may have one name
         number = 2
         while (self.folder / name).exists():

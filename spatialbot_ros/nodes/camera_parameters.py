@@ -20,7 +20,10 @@ class CameraParameters:
     device_type: str = parameter("", "part of the device name such as d435, empty for any")
     initial_reset: bool = parameter(False, "reset the device once before it is used")
     wait_for_device_timeout: float = parameter(
-        -1.0, "seconds to look for the camera before the node ends with an error; -1: for ever"
+        -1.0,
+        "seconds to look for the camera before the node ends with an error; -1: for ever",
+        low=-1.0,
+        high=86400.0,
     )
     reconnect_timeout: float = parameter(
         6.0, "longest pause between two attempts to connect, seconds", low=0.1, high=600.0

@@ -29,6 +29,7 @@ from std_srvs.srv import Trigger
 from spatialbot_ros.configuration import load_action_spec, load_cell, load_safety_limits
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import ExecutorConfig, State
+from spatialbot_ros.hardware_confirmation import check_hardware_confirmed
 from spatialbot_ros.holding import HoldingCheck
 from spatialbot_ros.nodes.arm_owner import ArmOwner, OwnerConfig, Wish
 from spatialbot_ros.nodes.executor_messages import (
@@ -63,6 +64,9 @@ class ExecutorParameters:
 
     robot: str = parameter("franky", "arm by registry name: franky, memory")
     robot_ip: str = parameter("127.0.0.61", "host name or IP of the robot or simulated lab")
+    i_have_read_the_safety_notes: bool = parameter(
+        False, "true after reading docs/safety.md; a robot off loopback needs it"
+    )
     cell_file: str = parameter("", "cell YAML (home pose, workspace box); empty = shipped")
     safety_file: str = parameter("", "safety limits YAML; empty = shipped")
     action_spec_file: str = parameter("", "action spec YAML; empty = shipped")
@@ -103,6 +107,7 @@ class ExecutorNode(Node):
     def __init__(self) -> None:
         super().__init__("executor")
         p = declare(self, ExecutorParameters)
+        check_hardware_confirmed(p.robot, p.robot_ip, p.i_have_read_the_safety_notes)
         cell = load_cell(p.cell_file)
         spec = load_action_spec(p.action_spec_file)
         limits = load_safety_limits(p.safety_file).scaled(p.speed_factor, p.acceleration_factor)

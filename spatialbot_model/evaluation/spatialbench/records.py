@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.path_names import path_below
 from spatialbot_model.contracts.prompt_templates import MAX_IMAGES
 from spatialbot_model.evaluation.answers_folder import read_json
 from spatialbot_model.evaluation.questions import ImageSource, Question, check_keys
@@ -101,7 +102,7 @@ def _question(
 def _images(
     folder: Path, paths: Sequence[str], inputs: Inputs, name: str
 ) -> tuple[ImageSource, ...]:
-    images = [ImageSource("rgb", folder / path) for path in paths]
+    images = [ImageSource("rgb", path_below(folder, path, f"an image of {name}")) for path in paths]
     if inputs == "rgbd":
         # by the first part of the path and the name up to its first dot, as the release does
         images += [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.path_names import path_below
 from spatialbot_model.evaluation.answers_folder import read_json_lines
 from spatialbot_model.evaluation.questions import Question, check_keys, images_of
 from spatialbot_model.evaluation.vlm.benchmark import SHORT_ANSWER, ReadOptions, prompt
@@ -38,7 +39,9 @@ class Pope:
                     Question(
                         key=f"{category}/{record['question_id']}",
                         text=prompt(record["text"], SHORT_ANSWER),
-                        images=images_of(images / record["image"], options.depth),
+                        images=images_of(
+                            path_below(images, str(record["image"]), "an image"), options.depth
+                        ),
                         expected=record["label"],
                         tags={"category": category},
                     )

@@ -13,6 +13,7 @@ from spatialbot_model.contracts.annotated_scene import (
     mask_box_px,
 )
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.path_names import path_below
 from spatialbot_model.spatialqa.depth_sources import depth_files, read_depth
 from spatialbot_model.spatialqa.masks import mask_from_coco
 from spatialbot_model.spatialqa.readers.pictures import read_picture
@@ -83,7 +84,7 @@ class BoxSource:
             ConfigurationError: picture or depth is missing, damaged or of another size.
         """
         picture = self._pictures[index]
-        path = self._images / picture.file
+        path = path_below(self._images, picture.file, "a picture")
         rgb = read_picture(path)
         height_px, width_px = rgb.shape[:2]
         if picture.size_px is not None and picture.size_px != (width_px, height_px):

@@ -57,6 +57,7 @@ def test_a_robot_that_comes_back_is_found_and_waits_for_resume(lonely_client):
     ("parameters", "message"),
     [
         ({"robot": "ur5"}, "choose one of: franky, memory"),
+        ({"robot_ip": "172.16.0.2"}, "i_have_read_the_safety_notes:=true"),
         ({"robot": "memory", "cell_file": "/no/such/cell.yaml"}, "/no/such/cell.yaml"),
         ({"robot": "memory", "speed_factor": 7.0}, "speed_factor"),
     ],
