@@ -25,6 +25,7 @@ _STOP_SETS_OFF_S = 0.008
 _STILL = 1e-4
 _MIN_ACCELERATION_M_S2, _MIN_JERK_M_S3 = 0.2, 30.0
 _STOP_ACCELERATION_M_S2, _STOP_JERK_M_S3 = 13.0, 3000.0
+_APART_STREAMING, _APART_STOPPING = 1.0, 0.3
 _DRIFT_SHARE = 0.9
 """What the changing posture leaves of the joints' acceleration limit while the arm streams."""
 
@@ -78,7 +79,12 @@ class JointGuard:
         changes = (shaped - now, shaped)
         pace = _slowest(
             self._pace(
-                inverse, change, _DRIFT_SHARE, limits.max_acceleration_m_s2, limits.max_jerk_m_s3
+                inverse,
+                change,
+                _DRIFT_SHARE,
+                _APART_STREAMING,
+                limits.max_acceleration_m_s2,
+                limits.max_jerk_m_s3,
             )
             for change in changes
         )
@@ -96,13 +102,16 @@ class JointGuard:
         return jacobian @ measured.dq_rad_s
 
     def _stop_pace(self, inverse: NDArray[np.float64], twist: NDArray[np.float64]) -> Pace:
-        return self._pace(inverse, twist, 1.0, _STOP_ACCELERATION_M_S2, _STOP_JERK_M_S3)
+        return self._pace(
+            inverse, twist, 1.0, _APART_STOPPING, _STOP_ACCELERATION_M_S2, _STOP_JERK_M_S3
+        )
 
     def _pace(
         self,
         inverse: NDArray[np.float64],
         change: NDArray[np.float64],
         share: float,
+        apart_share: float,
         acceleration_m_s2: float,
         jerk_m_s3: float,
     ) -> Pace:
@@ -114,8 +123,11 @@ class JointGuard:
         longest = float(np.max(np.abs(change) / _AXES))
         if longest < _STILL:
             return Pace(acceleration_m_s2, jerk_m_s3)
-        # without signs: axes that are bounded by their jerk do not keep in step with the others
-        joints = float(np.max(np.abs(inverse) @ np.abs(change))) / longest
+        # axes that are bounded by their jerk do not quite keep in step with the others, so that
+        # joints feel more than the change as a whole
+        together = np.abs(inverse @ change)
+        apart = np.abs(inverse) @ np.abs(change)
+        joints = float(np.max(together + apart_share * (apart - together))) / longest
         linear = float(np.linalg.norm(change[:3])) / longest
         angular = float(np.linalg.norm(change[3:])) / longest
         of_acceleration = share * limits.joint_acceleration_share

@@ -1,5 +1,6 @@
 """The 1 kHz log of the simulated robot: one row of numbers a tick, in a plain binary file."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from spatialbot_model.contracts.errors import SimulationError
 from spatialbot_sim.fr3_server import TickState
 
-_WIDTH = 40
+_WIDTH = 41
 _BUFFERED_ROWS = 500
 
 
@@ -46,6 +47,7 @@ class TickLogWriter:
         row[3:10], row[10:17] = state.q_rad, state.dq_rad_s
         row[17:24], row[24:31] = state.q_commanded_rad, state.dq_commanded_rad_s
         row[31:37], row[37:40] = state.twist_commanded, state.tool_m
+        row[40] = time.monotonic()
         self._num_rows += 1
         if self._num_rows == _BUFFERED_ROWS:
             self.flush()
@@ -60,7 +62,11 @@ class TickLogWriter:
 
 @dataclass(frozen=True, slots=True)
 class TickLog:
-    """A stretch of the log; all arrays have one row a tick, see `TickState`."""
+    """A stretch of the log; all arrays have one row a tick, see `TickState`.
+
+    Attributes:
+        wall_s: this machine's monotonic clock when the tick was over.
+    """
 
     robot_time_ms: NDArray[np.float64]
     motion: NDArray[np.float64]
@@ -71,6 +77,7 @@ class TickLog:
     dq_commanded_rad_s: NDArray[np.float64]
     twist_commanded: NDArray[np.float64]
     tool_m: NDArray[np.float64]
+    wall_s: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.robot_time_ms)
@@ -101,4 +108,5 @@ def read_tick_log(path: Path, first: int = 0, num_rows: int | None = None) -> Ti
         dq_commanded_rad_s=rows[:, 24:31],
         twist_commanded=rows[:, 31:37],
         tool_m=rows[:, 37:40],
+        wall_s=rows[:, 40],
     )

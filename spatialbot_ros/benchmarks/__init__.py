@@ -95,6 +95,16 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "training samples from bags: samples a second against reading the bags with rosbags",
             "spatialbot_ros.benchmarks.loader",
         ),
+        "stop": Benchmark(
+            "request to stop until zero commanded velocity, in robot time: against the least that"
+            " the FR3's joint acceleration limit allows",
+            "spatialbot_ros.benchmarks.stop",
+        ),
+        "faults": Benchmark(
+            "hostile actions through the executor on simulated robots, FR3 limits checked at 1 kHz:"
+            " simulated time against real time",
+            "spatialbot_ros.benchmarks.faults",
+        ),
         "qa": Benchmark(
             "questions about pictures: items a second against a plain loop, memory, killed runs",
             "spatialbot_ros.benchmarks.qa",
