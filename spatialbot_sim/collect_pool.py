@@ -4,10 +4,9 @@ Processes are started afresh (spawn), because neither OpenGL nor threads survive
 result does not depend on who works on it, so that only the order of results changes.
 """
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
@@ -21,6 +20,7 @@ from spatialbot_model.contracts.errors import (
     SimulationError,
     UnknownNameError,
 )
+from spatialbot_model.contracts.worker_pool import worker_pool
 from spatialbot_sim.collect import CollectOptions, Collector, Job, JobResult
 from spatialbot_sim.episode_sink import SinkFactory
 from spatialbot_sim.glimpse_collect import GlimpseCollector, GlimpseOptions
@@ -97,12 +97,7 @@ def _run_local(
         finally:
             collector.close()
         return
-    pool = ProcessPoolExecutor(
-        num_workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(recipe,),
-    )
+    pool = worker_pool(num_workers, _start_worker, recipe)
     try:
         futures = [pool.submit(_work, job) for job in jobs]
         for future in as_completed(futures):

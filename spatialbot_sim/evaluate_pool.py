@@ -4,11 +4,10 @@ Processes are started afresh (spawn), because neither OpenGL nor threads survive
 result does not depend on who runs it, so that only the order of results changes.
 """
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import ConfigurationError, SimulationError, UnknownNameError
 from spatialbot_model.contracts.trial import Trial
+from spatialbot_model.contracts.worker_pool import worker_pool
 from spatialbot_model.policies.base import PolicyConfig
 from spatialbot_model.policies.registry import POLICIES, make_policy
 from spatialbot_sim.evaluate import EvaluateOptions, Evaluator, TrialFilm, TrialJob
@@ -87,12 +87,7 @@ def run_trials(
 def _run_in_processes(
     recipe: EvaluatorRecipe, jobs: Sequence[TrialJob], num_workers: int
 ) -> Iterator[Trial]:
-    pool = ProcessPoolExecutor(
-        num_workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(recipe,),
-    )
+    pool = worker_pool(num_workers, _start_worker, recipe)
     try:
         futures = [pool.submit(_work, job) for job in jobs]
         for future in as_completed(futures):

@@ -6,9 +6,7 @@ spawned at any time; `torch.utils.data.DataLoader` takes it as it is.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +29,7 @@ from spatialbot_model.contracts.errors import (
 )
 from spatialbot_model.contracts.history import HISTORY_LENGTH
 from spatialbot_model.contracts.types import RgbdFrame, RobotState
+from spatialbot_model.contracts.worker_pool import worker_pool
 from spatialbot_model.data.cache import CacheOptions, FrameStore
 from spatialbot_model.data.episode_folders import (
     SPLITS,
@@ -248,10 +247,7 @@ class EpisodeDataset(Sequence[Sample]):
         if workers <= 1:
             yield from ((number, self._frames.build(number)) for number in numbers)
             return
-        # spawned: forking a process with threads (torch, ROS) may dead-lock
-        with ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=_set_store, initargs=(self._frames,)
-        ) as pool:
+        with worker_pool(workers, _set_store, self._frames) as pool:
             yield from zip(numbers, pool.map(_build_episode, numbers), strict=True)
 
 

@@ -3,10 +3,9 @@
 A part does not depend on who works on it, so that only the order of finishing changes.
 """
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing.util import Finalize
@@ -18,6 +17,7 @@ from spatialbot_model.contracts.errors import (
     RecordingError,
     UnknownNameError,
 )
+from spatialbot_model.contracts.worker_pool import worker_pool
 from spatialbot_model.spatialqa.part import PartWorker, WorkerRecipe
 
 _WAITING_PER_WORKER = 3
@@ -58,9 +58,7 @@ def _run_local(recipe: WorkerRecipe, parts: Sequence[int], num_workers: int) -> 
         finally:
             worker.close()
         return
-    # spawned: neither OpenGL nor threads survive a fork
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(num_workers, context, initializer=_start, initargs=(recipe,))
+    pool = worker_pool(num_workers, _start, recipe)
     left = iter(parts)
     try:
         running: set[Future[int]] = set()

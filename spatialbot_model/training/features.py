@@ -11,9 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.types import IMAGE_ROLES, PromptImage
+from spatialbot_model.contracts.worker_pool import worker_pool
 from spatialbot_model.data.episode_index import EpisodeIndex
 from spatialbot_model.data.index_files import episode_key, fingerprint
 from spatialbot_model.modeling.projector import pixel_shuffle
@@ -164,10 +163,7 @@ def build_features(
             if on_episode is not None:
                 on_episode(episode)
         return
-    # spawned: forking a process with threads (torch, ROS) may dead-lock
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_set_store, initargs=(store,)
-    ) as pool:
+    with worker_pool(workers, _set_store, store) as pool:
         for episode in pool.map(_build, missing):
             if on_episode is not None:
                 on_episode(episode)
