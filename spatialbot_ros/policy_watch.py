@@ -71,7 +71,7 @@ class WatchLimits:
     max_jump_rad: float = 0.2
     window: int = 10
     max_reversals: int = 6
-    reversal_m: float = 0.004
+    reversal_m: float = 0.008
     max_gripper_changes: int = 5
 
 

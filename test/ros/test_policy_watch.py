@@ -136,7 +136,7 @@ def test_turning_back_again_and_again_is_an_oscillation(watch: PolicyWatch) -> N
 
 
 def test_trembling_in_place_and_slow_turns_are_no_oscillation(watch: PolicyWatch) -> None:
-    tremble_m = [0.003 * (-1) ** k for k in range(40)]
+    tremble_m = [0.006 * (-1) ** k for k in range(40)]
     to_and_fro_m = [0.02 * (-1) ** (k // 4) for k in range(40)]
     assert all(watch.action(move(x_m)) is None for x_m in (*tremble_m, *to_and_fro_m))
 
