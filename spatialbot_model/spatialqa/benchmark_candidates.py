@@ -182,7 +182,7 @@ def _reach(scene: AnnotatedScene) -> Iterator[Candidate]:
     if scene.contacts is None:
         return
     named = _named(scene)
-    hubs = [scene.hand] if scene.hand is not None else []
+    hubs = [index for index in named_objects(scene) if index == scene.hand]
     hubs += [k for k in named if scene.objects[k].category in _STANDS]
     for hub in hubs:
         others = [k for k in named if k != hub and scene.objects[k].category in COUNTED_CATEGORIES]

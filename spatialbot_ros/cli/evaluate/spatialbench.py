@@ -109,7 +109,7 @@ def evaluate_spatialbench(
     for name_of in baseline or []:
         categories = next(iter(benches.values()))
         given = answer_baseline(name_of, folder, categories, seed)
-        rows[f"*{name_of}*"] = score_spatialbench(categories, given)
+        rows[f"{name_of} (baseline)"] = score_spatialbench(categories, given)
     table = markdown_table(rows, published)
     report = {
         "measured": rows,

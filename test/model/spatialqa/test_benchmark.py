@@ -107,7 +107,8 @@ def test_choice_balances_words_and_pictures() -> None:
         for k in range(80)
     ]
     chosen = choose(candidates, 20, rng)
-    assert sum(candidate.traits["red"] for candidate in chosen) == 0
+    # 15 to 5 of 20 without a choice
+    assert abs(sum(candidate.traits["red"] for candidate in chosen)) <= 2
     pictures = [candidate.picture for candidate in chosen]
     assert {pictures.count(name) for name in set(pictures)} == {2}
 

@@ -75,7 +75,7 @@ def test_some_of_spatialbench_sim_of_a_checkpoint(tiny: Path, tmp_path: Path) ->
         "evaluate", "spatialbench", "--data", data, "--checkpoint", tiny, "--images", "rgbd",
         "--out", tmp_path / "out", "--max-tokens", 16, "--batch", 12, "--baseline", "random",
     )  # fmt: skip
-    assert list(report["measured"]) == ["tiny RGB-D", "*random*"]
+    assert list(report["measured"]) == ["tiny RGB-D", "random (baseline)"]
     for scores in report["measured"].values():
         assert {name: score["strict"]["n"] for name, score in scores.items()} == dict.fromkeys(
             ("depth", "positional", "existence", "counting", "reach", "size"), 2
@@ -86,14 +86,14 @@ def test_spatialbench_sim_is_what_is_asked_by_default(tmp_path: Path) -> None:
     report = run_json(
         "evaluate", "spatialbench", "--baseline", "oracle", "--baseline", "text", "--out", tmp_path
     )
-    assert list(report["measured"]) == ["*oracle*", "*text*"]
-    assert report["measured"]["*oracle*"]["size"]["strict"]["score"]["percent"] == 100.0
+    assert list(report["measured"]) == ["oracle (baseline)", "text (baseline)"]
+    assert report["measured"]["oracle (baseline)"]["size"]["strict"]["score"]["percent"] == 100.0
     assert (tmp_path / "scores.png").stat().st_size > 5_000
     same = run_json(
         "evaluate", "spatialbench", "--data", "default", "--baseline", "oracle",
         "--out", tmp_path / "again",
     )  # fmt: skip
-    assert same["measured"]["*oracle*"] == report["measured"]["*oracle*"]
+    assert same["measured"]["oracle (baseline)"] == report["measured"]["oracle (baseline)"]
 
 
 def test_vlm_of_a_checkpoint_and_of_a_file(tiny: Path, tmp_path: Path) -> None:

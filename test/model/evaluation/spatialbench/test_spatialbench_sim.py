@@ -77,17 +77,19 @@ def test_pairs_are_one_yes_and_one_no_about_one_picture() -> None:
 
 
 def test_guessing_at_random_scores_chance() -> None:
-    points: dict[str, list[float]] = {category: [] for category in CATEGORIES}
+    right: dict[str, list[float]] = {category: [] for category in ("positional", *PAIRED)}
+    both: dict[str, list[float]] = {category: [] for category in PAIRED}
     for seed in range(40):
-        scores = score_spatialbench(BENCH, answer_baseline("random", FOLDER, BENCH, seed))
-        for category, score in scores.items():
-            points[category].append(score["strict"]["score"]["percent"])
-    means = {category: float(np.mean(values)) for category, values in points.items()}
-    assert means["positional"] == pytest.approx(50.0, abs=4)
-    assert means["existence"] == pytest.approx(25.0, abs=5)
-    assert means["reach"] == pytest.approx(100 * 1.25 / 3, abs=4)
-    assert means["size"] == pytest.approx(100 * 1.25 / 3, abs=4)
-    assert means["depth"] < 30.0
+        answers = answer_baseline("random", FOLDER, BENCH, seed)
+        for category in right:
+            hits = [answers[q.key] == q.expected for q in BENCH[category]]
+            right[category] += hits
+            if category in PAIRED:
+                both[category] += [a and b for a, b in zip(hits[::2], hits[1::2], strict=True)]
+    for category, hits in right.items():
+        assert np.mean(hits) == pytest.approx(0.5, abs=0.04), category
+    for category, pairs in both.items():
+        assert np.mean(pairs) == pytest.approx(0.25, abs=0.05), category
 
 
 def test_words_alone_do_not_tell() -> None:
