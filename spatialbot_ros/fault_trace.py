@@ -50,6 +50,7 @@ class FaultFigures:
     """One fault in figures; times in s, distances in m.
 
     Attributes:
+        duration_s: of the fault.
         detection_s: from the first spoiled frame to the camera's event.
         rest_s: from the first spoiled frame to the last motion.
         moved_m: farthest from where the arm was `SETTLE_S` after the onset, until the stream was
@@ -61,6 +62,7 @@ class FaultFigures:
 
     name: str
     told_name: str
+    duration_s: float
     detection_s: float
     rest_s: float
     moved_m: float
@@ -81,10 +83,13 @@ def judge(trace: FaultTrace) -> FaultFigures | None:
     return FaultFigures(
         name=trace.name,
         told_name=trace.told_name,
+        duration_s=trace.end_s - trace.onset_s,
         detection_s=trace.told_s - trace.onset_s,
         rest_s=_rest_s(held, trace.onset_s),
         moved_m=moved_m,
-        blind_actions=sum(trace.onset_s <= seen < trace.end_s for _, seen in trace.actions),
+        blind_actions=sum(
+            trace.onset_s <= round(seen, 9) < trace.end_s for _, seen in trace.actions
+        ),
         recovery_s=trace.good_s - trace.end_s,
         resumption_s=None if next_s is None else next_s - trace.good_s,
     )

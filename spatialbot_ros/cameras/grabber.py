@@ -8,6 +8,9 @@ from spatialbot_model.contracts.errors import CameraError, CameraTimeoutError
 from spatialbot_ros.ports import Camera, CameraFrameset, CameraInfo
 
 _FIRST_RETRY_S = 0.25
+EAGER_RETRY_S = 0.1
+"""Pause between attempts in the first `EAGER_S` after a loss: an arm holds meanwhile."""
+EAGER_S = 10.0
 _READ_TIMEOUT_S = 0.1
 _JOIN_TIMEOUT_S = 5.0
 
@@ -43,7 +46,8 @@ class FrameListener(Protocol):
 class FrameGrabber:
     """Reads a camera until closed.
 
-    Attempts to connect are repeated with doubling pauses, capped by `max_retry_s`.
+    Attempts to connect are repeated with doubling pauses, capped by `max_retry_s`; a camera that
+    was lost is looked for ten times a second at first.
 
     Args:
         give_up_after_s: end when the camera was not found for so long; None waits forever.
@@ -92,6 +96,7 @@ class FrameGrabber:
     def _grab(self) -> None:
         retry_s = _FIRST_RETRY_S
         looking_since_s = time.monotonic()
+        eager_until_s = looking_since_s
         while not self._stop.is_set():
             self._alive_s = time.monotonic()
             streaming = False
@@ -105,17 +110,21 @@ class FrameGrabber:
                 self._camera.close()
                 if streaming:
                     looking_since_s = time.monotonic()
+                    eager_until_s = looking_since_s + EAGER_S
                     retry_s = _FIRST_RETRY_S
-                waited_s = time.monotonic() - looking_since_s
+                now_s = time.monotonic()
+                waited_s = now_s - looking_since_s
                 if self._give_up_after_s is not None and waited_s >= self._give_up_after_s:
                     raise CameraError(
                         f"gave up after {waited_s:.0f} s without a camera: {error}"
                     ) from error
-                retry_s = min(retry_s, self._max_retry_s)
-                self._listener.on_camera_lost(error, retry_s)
-                self._alive_s = time.monotonic() + retry_s
-                self._stop.wait(retry_s)
-                retry_s *= 2.0
+                is_eager = now_s < eager_until_s
+                pause_s = min(EAGER_RETRY_S if is_eager else retry_s, self._max_retry_s)
+                self._listener.on_camera_lost(error, pause_s)
+                self._alive_s = time.monotonic() + pause_s
+                self._stop.wait(pause_s)
+                if not is_eager:
+                    retry_s = 2.0 * pause_s
 
     def _read(self) -> None:
         """Until the camera is lost or the thread is to end."""

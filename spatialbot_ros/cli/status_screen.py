@@ -1,5 +1,6 @@
 """What `spatialbot status` shows: nodes, arm, policy and the last safety events."""
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -26,7 +27,6 @@ _FIGURES = {
 }
 _DULL = ("robot", "address", "policy")
 _MAX_FIGURES = 6
-_NO_BREAK = "\u00a0"
 
 
 def render(report: SuiteReport) -> RenderableType:
@@ -63,7 +63,7 @@ def _nodes(report: SuiteReport) -> RenderableType:
     return Panel(table, title="SpatialBot", title_align="left", border_style=style)
 
 
-def _figures(part: PartStatus) -> Text:
+def _figures(part: PartStatus) -> RenderableType:
     wanted = _FIGURES.get(part.name)
     names = [
         name
@@ -72,12 +72,12 @@ def _figures(part: PartStatus) -> Text:
     ]
     if part.name == "camera: faults":
         names += [name for name in part.values if name.startswith("camera_")]
-    text = Text()
-    for name in names[: None if wanted else _MAX_FIGURES]:
-        # a name stays on one line with its value
-        text.append("  " if text else "").append(f"{name} ".replace(" ", _NO_BREAK), "dim")
-        text.append(part.values[name].replace(" ", _NO_BREAK))
-    return text
+    pairs = [
+        Text.assemble((f"{name} ", "dim"), part.values[name], no_wrap=True)
+        for name in names[: None if wanted else _MAX_FIGURES]
+    ]
+    # a name stays on one line with its value
+    return Columns(pairs, padding=(0, 2))
 
 
 def _arm(arm: ArmStatus) -> RenderableType:

@@ -15,6 +15,7 @@ from spatialbot_model.contracts.types import Observation, RgbdFrame, RobotState
 from spatialbot_model.policies.base import PolicyConfig
 from spatialbot_model.policies.registry import make_policy
 from spatialbot_ros.camera_faults import CameraFault, CameraFaultLimits, CameraWatch
+from spatialbot_ros.cameras.grabber import EAGER_RETRY_S
 from spatialbot_ros.configuration import load_action_spec, load_cell, load_safety_limits
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import ExecutorConfig
@@ -42,8 +43,6 @@ from spatialbot_sim.world import World, build_world, settle
 RATE_HZ = 15.0
 _TIMESTEP_S = 0.001
 _POLL_S = 0.1
-_FIRST_RETRY_S = 0.25
-_MAX_RETRY_S = 1.0
 _NS_PER_S = 1_000_000_000
 
 
@@ -88,7 +87,6 @@ class LockstepLab:
         self._watch.connected(_camera_info(self._sensors), self._now_ns, self.time_s)
         self._polled_s = self.time_s
         self._retry_at_s: float | None = None
-        self._retry_s = _FIRST_RETRY_S
         self._frame_number = 0
         self._sequence = 0
         self._shown: RgbdFrame | None = None
@@ -104,7 +102,8 @@ class LockstepLab:
     @property
     def time_s(self) -> float:
         """Simulated time, which is the robot's and ROS time."""
-        return self._clock.now_s
+        # to the nanosecond, as stamps are: sums of periods are not exact
+        return round(self._clock.now_s, 9)
 
     @property
     def is_moving(self) -> bool:
@@ -195,8 +194,7 @@ class LockstepLab:
         self._fault = fault
         if fault == UNPLUGGED or reopened:
             self._note(self._watch.lost("the connection is gone", self.time_s))
-            self._retry_s = _FIRST_RETRY_S
-            self._retry_at_s = self.time_s + self._retry_s
+            self._retry_at_s = self.time_s + EAGER_RETRY_S
 
     def _receive(self, raw: RawFrame) -> None:
         """The camera node's side: what passes is shown."""
@@ -226,8 +224,7 @@ class LockstepLab:
             if self.time_s < self._retry_at_s:
                 return
             if self._fault == UNPLUGGED:
-                self._retry_s = min(2.0 * self._retry_s, _MAX_RETRY_S)
-                self._retry_at_s = self.time_s + self._retry_s
+                self._retry_at_s = self.time_s + EAGER_RETRY_S
                 return
             self._retry_at_s = None
             info = _camera_info(self._description)

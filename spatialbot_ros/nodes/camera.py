@@ -37,6 +37,7 @@ from spatialbot_ros.nodes.static_transforms import StaticTransformPublisher
 from spatialbot_ros.ports import CameraFrameset, CameraInfo
 
 _HANG_S = 30.0
+_LOST_LOG_S = 0.2
 
 
 class CameraNode(Node):
@@ -132,7 +133,11 @@ class CameraNode(Node):
         """See `FrameListener`."""
         self._info, self._trouble = None, str(error)
         reason = str(error).rstrip(".")
-        self.get_logger().error(f"{reason}. Next attempt in {retry_s:g} s.")
+        self.get_logger().error(
+            f"{reason}. Next attempt in {retry_s:g} s.",
+            # ten attempts a second after a loss are not worth a line each
+            throttle_duration_sec=_LOST_LOG_S,
+        )
         if not isinstance(error, CameraReopenError):
             self._watch.lost(str(error), time.monotonic())
             self._tell()

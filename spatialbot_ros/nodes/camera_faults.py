@@ -7,7 +7,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from spatialbot_msgs.msg import SafetyEvent
 
-from spatialbot_ros.camera_faults import CAMERA_GOOD, CameraFault, CameraWatch
+from spatialbot_ros.camera_faults import CAMERA_GOOD, CAMERA_LOST, CameraFault, CameraWatch
 from spatialbot_ros.nodes.camera_diagnostics import faults_status
 from spatialbot_ros.nodes.executor_messages import record_to_msg
 from spatialbot_ros.nodes.qos import RECORDED
@@ -47,10 +47,12 @@ class CameraFaultReporter:
         if current is not None:
             if told is None:
                 self._since_s = now_s
-            log.error(
-                f"{current.name}, no images until it is over: {current.detail}",
-                throttle_duration_sec=_LOG_PERIOD_S,
-            )
+            # every attempt to find a lost camera has a line of its own
+            if current.name != CAMERA_LOST:
+                log.error(
+                    f"{current.name}, no images until it is over: {current.detail}",
+                    throttle_duration_sec=_LOG_PERIOD_S,
+                )
             self._publish(
                 SafetyRecord(
                     current.name,

@@ -79,7 +79,11 @@ class VlaParameters:
     )
     home_first: bool = parameter(True, "move to the home pose before each instruction")
     camera_timeout_s: float = parameter(
-        5.0, "wall seconds to wait for a newer image", low=0.1, high=120.0
+        15.0,
+        "wall seconds that the arm holds for a newer image; a camera that is plugged in again"
+        " takes up to ten",
+        low=0.1,
+        high=120.0,
     )
     executor_timeout_s: float = parameter(
         5.0, "wall seconds to wait for the executor", low=0.1, high=120.0

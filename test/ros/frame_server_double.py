@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,6 +50,8 @@ class FrameServerDouble:
     description: SensorDescription = DESCRIPTION
     port: int = 0
     acknowledged: list[int] = field(default_factory=list)
+    expose: Callable[[int], RawFrame | None] = lambda number: make_frame(number)
+    """The frame of a number; None leaves it out."""
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server((self.address, self.port), reuse_port=False)
@@ -100,9 +103,11 @@ class FrameServerDouble:
                 self.accept(0.2)
                 while self._serving.is_set():
                     if self._streaming.wait(0.05):
-                        self.send(make_frame(self._next_number))
-                        self.receive_ack()
+                        frame = self.expose(self._next_number)
                         self._next_number += 1
+                        if frame is not None:
+                            self.send(frame)
+                            self.receive_ack()
                         pause.wait(interval_s)
             except OSError:
                 continue

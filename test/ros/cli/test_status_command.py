@@ -41,7 +41,7 @@ def test_the_screen_holds_nodes_arm_policy_and_events() -> None:
     status.on_event(EventStatus("camera_frozen", "refused", "camera", "colour and depth"), 1.0)
     text = screen(status, 2.0)
     for words in (
-        "camera: frames", "ok", "streaming", "15.00", "lost\u00a0frames\u00a02",
+        "camera: frames", "ok", "streaming", "15.00", "lost frames 2",
         "error", "camera_frozen: [red]stuck", "recorder", "not heard",
         "hold", "no action", "tool [m]", "x +0.400", "1.2 mm", "reflex",
         "policy local", "take it", "100% executed", "median [ms]", "policy 41",

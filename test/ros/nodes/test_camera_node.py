@@ -1,23 +1,15 @@
 """The camera node as a process of its own, over real DDS, against a doubled simulator."""
 
 import os
-import queue
-import signal
-import subprocess
-import sys
-import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-import rclpy
+from camera_process import TIMEOUT_S, Listener, listener_fixture, start_fixture
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from frame_server_double import COLOR, DESCRIPTION, PERIOD_NS, FrameServerDouble
 from own_address import own_address
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
@@ -30,9 +22,10 @@ from spatialbot_ros.nodes.conversions import msg_to_intrinsics, stamp_to_ns
 from spatialbot_ros.nodes.images import msg_to_image
 from spatialbot_ros.nodes.static_transforms import StaticTransformListener
 
+__all__ = ["listener_fixture", "start_fixture"]
+
 ADDRESS = own_address()
 DOMAIN_ID = os.environ.get("ROS_DOMAIN_ID", "34")
-TIMEOUT_S = 20.0
 COLOR_TOPIC = "/camera/camera/color/image_raw"
 ALIGNED_TOPIC = "/camera/camera/aligned_depth_to_color/image_raw"
 ENCODED_TOPIC = "/camera/camera/depth_encoded/image_raw"
@@ -46,94 +39,6 @@ def ros_environment() -> Iterator[None]:
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(find_resource("config/fastdds.xml")))
         yield
-
-
-class CameraProcess:
-    """`camera_node` with its standard error read line by line."""
-
-    def __init__(self, **parameters: Any) -> None:
-        parameters = {"camera": "simulated", "address": ADDRESS, **parameters}
-        arguments = [part for k, v in parameters.items() for part in ("-p", f"{k}:={v}")]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "spatialbot_ros.nodes.camera", "--ros-args", *arguments],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        for line in self.process.stderr:
-            self.lines.put(line)
-
-    def wait_for_line(self, *words: str) -> str:
-        """The next line that holds all words."""
-        while True:
-            line = self.lines.get(timeout=TIMEOUT_S)
-            if all(word in line for word in words):
-                return line
-
-    def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(TIMEOUT_S)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(TIMEOUT_S)
-            finally:
-                self.process.kill()
-        self.process.stderr.close()
-
-
-class Listener:
-    """A node that keeps what it receives, by topic."""
-
-    def __init__(self) -> None:
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.node = Node("listener", context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self.received: dict[str, list[Any]] = defaultdict(list)
-
-    def listen(self, message_type: type, topic: str) -> list[Any]:
-        kept = self.received[topic]
-        self.node.create_subscription(message_type, topic, kept.append, 10)
-        return kept
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        clock = self.node.get_clock()
-        deadline = clock.now().nanoseconds + int(TIMEOUT_S * 1e9)
-        while not condition():
-            assert clock.now().nanoseconds < deadline, "the condition did not come true in time"
-            self.executor.spin_once(timeout_sec=0.05)
-
-    def close(self) -> None:
-        self.executor.shutdown()
-        self.node.destroy_node()
-        self.context.try_shutdown()
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    made = Listener()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., CameraProcess]]:
-    processes: list[CameraProcess] = []
-
-    def start_process(**parameters: Any) -> CameraProcess:
-        processes.append(CameraProcess(**parameters))
-        return processes[-1]
-
-    yield start_process
-    for process in processes:
-        process.close()
 
 
 @pytest.fixture
@@ -154,7 +59,7 @@ def serve() -> Iterator[Callable[[], FrameServerDouble]]:
 def test_topics_frames_qos_and_calibration(start, serve, listener: Listener) -> None:
     serve()
     # /clock never comes: the camera must not wait for it
-    process = start(use_sim_time=True, diagnostics_period=0.2)
+    process = start(address=ADDRESS, use_sim_time=True, diagnostics_period=0.2)
     transforms = StaticTransformListener(listener.node)
     images = {
         topic: listener.listen(Image, topic)
@@ -194,10 +99,11 @@ def test_topics_frames_qos_and_calibration(start, serve, listener: Listener) -> 
     assert publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
     def streaming() -> bool:
-        return bool(reports) and reports[-1].status[0].message == "streaming"
+        frames = [m.status[0] for m in reports if m.status[0].name == "camera: frames"]
+        return bool(frames) and frames[-1].message == "streaming"
 
     listener.until(streaming)
-    status = reports[-1].status[0]
+    status = [m.status[0] for m in reports if m.status[0].name == "camera: frames"][-1]
     values = {pair.key: pair.value for pair in status.values}
     assert (status.level, status.hardware_id) == (DiagnosticStatus.OK, DESCRIPTION.serial_no)
     assert values["lost frames"] == "0"
@@ -217,7 +123,7 @@ def test_topics_frames_qos_and_calibration(start, serve, listener: Listener) -> 
 def test_without_a_simulator_it_says_so_and_resumes_whenever_one_comes(
     start, serve, listener: Listener
 ) -> None:
-    process = start(reconnect_timeout=0.5)
+    process = start(address=ADDRESS, use_sim_time=True, reconnect_timeout=0.5)
     images = listener.listen(Image, COLOR_TOPIC)
     for pause in ("0.25 s", "0.5 s", "0.5 s"):
         line = process.wait_for_line("no simulated camera", f"{ADDRESS}:{FRAME_PORT}")
@@ -256,14 +162,14 @@ def test_an_interrupt_ends_it_while_it_looks_for_hardware(start) -> None:
     ],
 )
 def test_what_cannot_work_ends_with_one_clear_line(start, parameters, words) -> None:
-    process = start(**parameters)
+    process = start(**{"address": ADDRESS, **parameters})
     process.wait_for_line("error: ", *words)
     assert process.process.wait(TIMEOUT_S) == 1
 
 
 def test_late_listeners_get_the_frames_of_the_camera(start, serve, listener: Listener) -> None:
     serve()
-    process = start(publish_base_tf=False)
+    process = start(address=ADDRESS, use_sim_time=True, publish_base_tf=False)
     process.wait_for_line(DESCRIPTION.name)
     kept: list[Any] = []
     latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
