@@ -62,7 +62,7 @@ class SoftwareDevice:
         self._streaming = True
 
     def push(self, color: NDArray[np.uint8], depth_mm: NDArray[np.uint16]) -> int:
-        """Expose both sensors once; the pixels are copied.
+        """Expose both sensors once; the pixels are copied. A sensor with an empty image is silent.
 
         Returns:
             Frame number that both librealsense frames carry.
@@ -72,6 +72,8 @@ class SoftwareDevice:
             (self._depth_sensor, self._depth_profile, depth_mm, 2),
             (self._color_sensor, self._color_profile, color, 3),
         ):
+            if image.size == 0:
+                continue
             frame = rs.software_video_frame()
             frame.pixels = image
             frame.stride = image.shape[1] * bytes_per_pixel

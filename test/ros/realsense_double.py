@@ -11,6 +11,7 @@ from typing import Any
 import pyrealsense2 as rs
 from frame_server_double import DESCRIPTION, make_frame
 
+from spatialbot_model.contracts.frame_link import RawFrame
 from spatialbot_ros.cameras.software_device import SoftwareDevice
 
 
@@ -27,6 +28,9 @@ class ContextDouble:
     def set_devices_changed_callback(self, on_changed: Callable[[Any], None]) -> None:
         self._on_changed = on_changed
 
+    def plug(self, device: SoftwareDevice) -> None:
+        self.devices.append(device)
+
     def unplug(self) -> None:
         self.devices.clear()
         self._on_changed(_Removal())
@@ -42,6 +46,7 @@ class DeviceFeeder:
 
     def __init__(self) -> None:
         self.device = SoftwareDevice(DESCRIPTION)
+        self.spoil: Callable[[RawFrame], RawFrame] = lambda frame: frame
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._feed, daemon=True)
 
@@ -52,7 +57,7 @@ class DeviceFeeder:
         number = 0
         while not self._stop.wait(0.01):
             number += 1
-            frame = make_frame(number)
+            frame = self.spoil(make_frame(number))
             self.device.push(frame.color, frame.depth_mm)
 
     def close(self) -> None:
