@@ -175,7 +175,7 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
     if simulation and is_hardware("simulated", address):
         raise ConfigurationError(
             f"robot_ip:={address} is no loopback address, and the simulated lab is served on those"
-            " only; for a real robot add simulation:=false"
+            " only: use one such as 127.0.0.61, or simulation:=false for a real robot"
         )
     check_hardware_confirmed(robot, address, confirmed)
     speed_factor = speed_factor_of(robot, address, float(a["speed_factor"]))
