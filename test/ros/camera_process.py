@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +21,18 @@ TIMEOUT_S = 60.0
 class CameraProcess:
     """`camera_node` with its standard error read line by line."""
 
-    def __init__(self, **parameters: Any) -> None:
+    def __init__(self, prefix: Sequence[str] = (), **parameters: Any) -> None:
         parameters = {"camera": "simulated", **parameters}
         arguments = [part for k, v in parameters.items() for part in ("-p", f"{k}:={v}")]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "spatialbot_ros.nodes.camera", "--ros-args", *arguments],
+            [
+                *prefix,
+                sys.executable,
+                "-m",
+                "spatialbot_ros.nodes.camera",
+                "--ros-args",
+                *arguments,
+            ],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -41,6 +49,11 @@ class CameraProcess:
             line = self.lines.get(timeout=TIMEOUT_S)
             if all(word in line for word in words):
                 return line
+
+    def child(self) -> int:
+        """Process id of the node where `prefix` is a program that starts it."""
+        pid = self.process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
     def interrupt(self) -> int:
         self.process.send_signal(signal.SIGINT)

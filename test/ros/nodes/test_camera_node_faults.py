@@ -1,6 +1,7 @@
 """Faults of the stream through the camera node: told at once, withheld, over with a good frame."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from camera_process import Listener, listener_fixture, start_fixture
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from frame_server_double import FrameServerDouble, make_frame
+from frame_server_double import DESCRIPTION, FrameServerDouble, make_frame
 from own_address import own_address
 from sensor_msgs.msg import Image
 from spatialbot_msgs.msg import SafetyEvent
@@ -16,6 +17,7 @@ from spatialbot_msgs.msg import SafetyEvent
 from spatialbot_model.contracts.frame_link import FRAME_PORT, RawFrame
 from spatialbot_model.contracts.resources import find_resource
 from spatialbot_ros import camera_faults as cf
+from spatialbot_ros.bringup import supervisor_command
 from spatialbot_ros.nodes.conversions import stamp_to_ns
 from spatialbot_sim import camera_faults as injected
 from spatialbot_sim.camera_faults import FrameFaults, InjectedFault
@@ -99,6 +101,26 @@ def test_every_fault_is_named_withheld_and_over_with_the_next_good_frame(
             assert any(s.message.startswith(told_as) for s in told), name
         counts = {pair.key: int(pair.value) for pair in _faults(reports).values}
         assert counts[cf.CAMERA_HALF_FRAMESET] >= 2
+    finally:
+        server.close()
+
+
+def test_a_killed_camera_node_is_started_again_and_streams(start, listener: Listener) -> None:
+    server = FrameServerDouble(ADDRESS, port=FRAME_PORT)
+    server.serve(interval_s=0.03)
+    server.stream()
+    try:
+        process = start(prefix=supervisor_command(), address=ADDRESS, use_sim_time=True)
+        images = listener.listen(Image, COLOR_TOPIC)
+        listener.until(lambda: len(images) > 3)
+        killed = process.child()
+        os.kill(killed, signal.SIGKILL)
+        process.wait_for_line("ended with signal 9", "started again")
+        process.wait_for_line(DESCRIPTION.name)
+        assert process.child() != killed
+        images.clear()
+        listener.until(lambda: len(images) > 3)
+        assert process.interrupt() == 0
     finally:
         server.close()
 
