@@ -100,12 +100,12 @@ def _positions(scene: AnnotatedScene) -> Iterator[Candidate]:
             near, far = sorted((depths[first], depths[second]), key=lambda item: item.center_mm)
             if not _one_before_other(near, far):
                 continue
-            a, b = scene.objects[first].name, scene.objects[second].name
+            name_a, name_b = scene.objects[first].name, scene.objects[second].name
             is_near = near.index == first
             yield _compared(
                 scene,
                 "front",
-                f"Seen from the camera, is the {a} in front of the {b} or behind it?"
+                f"Seen from the camera, is the {name_a} in front of the {name_b} or behind it?"
                 " Answer with in front or behind.",
                 "in front" if is_near else "behind",
                 (first, second),
@@ -114,7 +114,8 @@ def _positions(scene: AnnotatedScene) -> Iterator[Candidate]:
             yield _compared(
                 scene,
                 "closer",
-                f"Which is closer to the camera, the {a} or the {b}? Answer with its name.",
+                f"Which is closer to the camera, the {name_a} or the {name_b}?"
+                " Answer with its name.",
                 near.name,
                 (first, second),
                 is_near,

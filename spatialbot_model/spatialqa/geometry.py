@@ -1,6 +1,7 @@
 """Points, boxes and depth of objects as questions name them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -118,10 +119,12 @@ def pixel_to_point(u_px: int, v_px: int, width_px: int, height_px: int) -> tuple
     return x, y
 
 
-def depths_of_named(scene: AnnotatedScene) -> list[NamedDepth]:
+# every kind of question asks for it, a scene at a time
+@lru_cache(maxsize=1)
+def depths_of_named(scene: AnnotatedScene) -> tuple[NamedDepth, ...]:
     """All objects that can be named and have a depth."""
     found = (object_depth(scene, index) for index in named_objects(scene))
-    return [depth for depth in found if depth is not None]
+    return tuple(depth for depth in found if depth is not None)
 
 
 def pick_two(count: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Low level: what a depth map says at points and as a whole."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from spatialbot_model.contracts.annotated_scene import AnnotatedScene
@@ -36,6 +38,12 @@ def _ask_no_return(scene: AnnotatedScene, rng: np.random.Generator) -> Draft | N
 
 
 def _ask_map(scene: AnnotatedScene, rng: np.random.Generator) -> Draft | None:
+    return _map(scene)
+
+
+# there is one answer, whichever time it is asked
+@lru_cache(maxsize=1)
+def _map(scene: AnnotatedScene) -> Draft | None:
     assert scene.depth_mm is not None
     whole = describe_depth(scene.depth_mm, np.ones(scene.depth_mm.shape, np.bool_))
     if whole is None:

@@ -1,5 +1,6 @@
 """Middle level: depth of objects and regions, and which of several is closer."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -165,7 +166,7 @@ def _told_apart(a: NamedDepth, b: NamedDepth) -> bool:
     return clearly_apart(a.center_mm, b.center_mm) and means * (a.center_mm - b.center_mm) > 0
 
 
-def _one(items: list[NamedDepth], rng: np.random.Generator) -> NamedDepth | None:
+def _one(items: Sequence[NamedDepth], rng: np.random.Generator) -> NamedDepth | None:
     return items[int(rng.integers(len(items)))] if items else None
 
 

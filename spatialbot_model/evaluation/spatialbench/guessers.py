@@ -45,7 +45,8 @@ def guess_at_random(category: Category, question: Question, seed: int) -> str:
     if category == "counting":
         return str(int(rng.integers(_COUNTS[0], _COUNTS[1] + 1)))
     if category == "depth":
-        return str(round(math.exp(rng.uniform(*(math.log(value) for value in _DEPTHS_MM)))))
+        low, high = (math.log(value) for value in _DEPTHS_MM)
+        return str(round(math.exp(float(rng.uniform(low, high)))))
     return offered(question.text)[int(rng.integers(2))]
 
 
@@ -157,7 +158,8 @@ def _depth(_text: str, others: Sequence[Known]) -> str:
         ratio = np.maximum(truths / depth_mm, depth_mm / truths)
         return int(np.count_nonzero(ratio < _RATIO))
 
-    return str(round(max(sorted(set(truths.tolist())), key=near)))
+    best_mm: float = max(sorted(set(truths.tolist())), key=near)
+    return str(round(best_mm))
 
 
 def _picture(question: Question) -> str:
