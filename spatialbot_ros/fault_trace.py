@@ -53,6 +53,7 @@ class FaultFigures:
         duration_s: of the fault.
         detection_s: from the first spoiled frame to the camera's event.
         rest_s: from the first spoiled frame to the last motion.
+        coasted_m: farthest from where the arm was at the onset.
         moved_m: farthest from where the arm was `SETTLE_S` after the onset, until the stream was
             good again.
         blind_actions: actions computed from a frame of the fault.
@@ -65,6 +66,7 @@ class FaultFigures:
     duration_s: float
     detection_s: float
     rest_s: float
+    coasted_m: float
     moved_m: float
     blind_actions: int
     recovery_s: float
@@ -86,6 +88,7 @@ def judge(trace: FaultTrace) -> FaultFigures | None:
         duration_s=trace.end_s - trace.onset_s,
         detection_s=trace.told_s - trace.onset_s,
         rest_s=_rest_s(held, trace.onset_s),
+        coasted_m=max((float(np.linalg.norm(p - held[0][1])) for _, p in held), default=0.0),
         moved_m=moved_m,
         blind_actions=sum(
             trace.onset_s <= round(seen, 9) < trace.end_s for _, seen in trace.actions
@@ -106,6 +109,7 @@ def summarise(figures: Sequence[FaultFigures]) -> dict[str, dict[str, float]]:
             "detection_median_ms": _ms(np.median([f.detection_s for f in of_name])),
             "detection_max_ms": _ms(max(f.detection_s for f in of_name)),
             "rest_max_ms": _ms(max(f.rest_s for f in of_name)),
+            "coasted_max_mm": _ms(max(f.coasted_m for f in of_name)),
             "moved_max_mm": _ms(max(f.moved_m for f in of_name)),
             "blind_actions": float(sum(f.blind_actions for f in of_name)),
             "recovery_median_ms": _ms(np.median([f.recovery_s for f in of_name])),

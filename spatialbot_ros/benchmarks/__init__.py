@@ -114,6 +114,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             " every image as it comes",
             "spatialbot_ros.benchmarks.train",
         ),
+        "camera_faults": Benchmark(
+            "camera faults during pick and place: detection, rest and recovery in robot time"
+            " against the faults' own duration",
+            "spatialbot_ros.demo.camera_faults",
+        ),
         "transport": Benchmark(
             "camera images across processes: frames lost and latency of the shipped Fast DDS"
             " profile against the default one",

@@ -43,6 +43,7 @@ from spatialbot_sim.world import World, build_world, settle
 RATE_HZ = 15.0
 _TIMESTEP_S = 0.001
 _POLL_S = 0.1
+_MOVING_M_S = 0.02
 _NS_PER_S = 1_000_000_000
 
 
@@ -87,6 +88,7 @@ class LockstepLab:
         self._watch.connected(_camera_info(self._sensors), self._now_ns, self.time_s)
         self._polled_s = self.time_s
         self._retry_at_s: float | None = None
+        self._speed_m_s = 0.0
         self._frame_number = 0
         self._sequence = 0
         self._shown: RgbdFrame | None = None
@@ -107,8 +109,8 @@ class LockstepLab:
 
     @property
     def is_moving(self) -> bool:
-        """The executor follows actions."""
-        return self._executor.state.value == "running"
+        """The tool is on its way, faster than 2 cm/s."""
+        return self._executor.state.value == "running" and self._speed_m_s > _MOVING_M_S
 
     def inject(self, fault: InjectedFault) -> FaultTrace:
         """Spoil the camera's frames from the next one on; the trace fills while time advances."""
@@ -121,11 +123,13 @@ class LockstepLab:
         self._expose_when_due()
         self._look_after_camera()
         self._ask_policy_when_due()
-        before_rad = self._arm.read_state().q_rad
+        before = self._arm.read_state()
         self._command()
         self._clock.wait(duration_s)
         measured = self._arm.read_state()
-        self._drive.move(before_rad, measured.q_rad, round(duration_s / _TIMESTEP_S))
+        way_m = measured.T_base_ee[:3, 3] - before.T_base_ee[:3, 3]
+        self._speed_m_s = float(np.linalg.norm(way_m)) / duration_s
+        self._drive.move(before.q_rad, measured.q_rad, round(duration_s / _TIMESTEP_S))
         if self._trace is not None and self._trace.onset_s is not None:
             self._trace.poses.append((self.time_s, measured.T_base_ee[:3, 3].copy()))
 

@@ -23,6 +23,7 @@ def test_figures_of_a_fault_that_is_seen_and_held() -> None:
     figures = judge(trace())
     assert figures.detection_s == pytest.approx(0.07)
     assert figures.rest_s == pytest.approx(0.38, abs=0.03)
+    assert figures.coasted_m == pytest.approx(0.04)
     assert figures.moved_m < 1e-9
     assert figures.blind_actions == 0
     assert figures.recovery_s == pytest.approx(0.07)
