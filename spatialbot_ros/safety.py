@@ -73,7 +73,9 @@ class SafetyEnvelope:
             workspace_min_m=np.asarray(workspace_min_m, dtype=np.float64),
             workspace_max_m=np.asarray(workspace_max_m, dtype=np.float64),
         )
-        self._joints = JointGuard(limits)
+        self._joints = JointGuard(
+            limits, self._step_limits.workspace_min_m, self._step_limits.workspace_max_m
+        )
         self._postures = PostureGuard(limits, ArmBodies(table_top_z_m, limits.keep_out))
         self._newest: dict[str, tuple[int, int]] = {}
         self._last = 0

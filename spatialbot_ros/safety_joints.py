@@ -19,14 +19,17 @@ from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_records import SafetyRecord, Severity
 
 _AXES = np.array([1.0, 1.0, 1.0, *(RADIANS_PER_METRE,) * 3])
-_LOOK_AHEAD_S = 0.05
+_LOOK_AHEAD_S = 0.12
+_ANSWER_S = 0.06
+_WALL_ANSWER_S, _WALL_DECELERATION_M_S2 = 0.06, 0.8
+_WALL_NOTICEABLE_M_S, _WALL_BRAKE_M_S = 0.005, 0.02
 _STOP_SETS_OFF_S = 0.008
 """Between the request and full deceleration: one state, one command, the ramp of the jerk."""
 _STILL = 1e-4
-_MIN_ACCELERATION_M_S2, _MIN_JERK_M_S3 = 0.2, 30.0
+_MIN_ACCELERATION_M_S2, _MIN_JERK_M_S3 = 0.03, 5.0
 _STOP_ACCELERATION_M_S2, _STOP_JERK_M_S3 = 13.0, 3000.0
 _APART_STREAMING, _APART_STOPPING = 1.0, 0.3
-_DRIFT_SHARE = 0.9
+_DRIFT_SHARE = 0.85
 """What the changing posture leaves of the joints' acceleration limit while the arm streams."""
 
 
@@ -50,10 +53,17 @@ class JointGuard:
 
     Args:
         limits: margins and bounds.
+        workspace_min_m, workspace_max_m: (3,) box that the tool does not leave.
     """
 
-    def __init__(self, limits: SafetyLimits) -> None:
+    def __init__(
+        self,
+        limits: SafetyLimits,
+        workspace_min_m: NDArray[np.float64],
+        workspace_max_m: NDArray[np.float64],
+    ) -> None:
         self._limits = limits
+        self._box_m = (workspace_min_m, workspace_max_m)
         self._slowed: set[str] = set()
 
     def reset(self) -> None:
@@ -63,11 +73,15 @@ class JointGuard:
     def shape(self, twist_base: NDArray[np.float64], measured: ArmState) -> ShapedTwist:
         """Slow a finite twist (6,) to what the joints can follow at the measured posture."""
         limits = self._limits
+        asked = twist_base
         jacobian = frames(measured.q_rad).jacobian
+        twist_base = self._before_walls(twist_base, jacobian, measured)
         inverse = damped_inverse(jacobian)
         dq_rad_s = inverse @ twist_base
+        clipped = 0.0 if twist_base is not asked else 1.0
         factors: dict[str, float] = {"singularity": self._near_singular(measured.q_rad, dq_rad_s)}
-        lowest, highest = fr3.joint_speed_bounds(measured.q_rad)
+        # where the joints will be once the arm has answered
+        lowest, highest = fr3.joint_speed_bounds(measured.q_rad + _ANSWER_S * dq_rad_s)
         bound = np.where(dq_rad_s > 0.0, highest, -lowest) * limits.joint_speed_share
         factors["joint_speed"] = _share(bound, np.abs(dq_rad_s))
         stoppable = limits.joint_acceleration_share * fr3.JOINT_ACCELERATION_RAD_S2
@@ -88,13 +102,36 @@ class JointGuard:
             )
             for change in changes
         )
-        records = self._report(factors, twist_base, shaped)
+        records = self._report(factors | {"workspace_speed": clipped}, asked, shaped)
         return ShapedTwist(shaped, pace, records)
 
     def stop_pace(self, measured: ArmState) -> Pace:
         """The quickest way to rest from the twist that is commanded now."""
         jacobian = frames(measured.q_rad).jacobian
         return self._stop_pace(damped_inverse(jacobian), self._commanded(jacobian, measured))
+
+    def _before_walls(
+        self,
+        twist_base: NDArray[np.float64],
+        jacobian: NDArray[np.float64],
+        measured: ArmState,
+    ) -> NDArray[np.float64]:
+        """The same object, or one that is slower towards a wall of the box that is near."""
+        low_m, high_m = self._box_m
+        now_m_s = self._commanded(jacobian, measured)[:3]
+        ahead_m = measured.T_base_ee[:3, 3] + _WALL_ANSWER_S * now_m_s
+        fastest = np.sqrt(2.0 * _WALL_DECELERATION_M_S2 * np.maximum(high_m - ahead_m, 0.0))
+        slowest = -np.sqrt(2.0 * _WALL_DECELERATION_M_S2 * np.maximum(ahead_m - low_m, 0.0))
+        excess = np.maximum(now_m_s - fastest, slowest - now_m_s)
+        if np.max(excess) > _WALL_BRAKE_M_S:
+            # all axes change in the same time: turning elsewhere as well would take longer
+            k = int(np.argmax(excess))
+            allowed = fastest[k] if now_m_s[k] > 0.0 else slowest[k]
+            return self._commanded(jacobian, measured) * float(allowed / now_m_s[k])
+        bounded = np.clip(twist_base[:3], slowest, fastest)
+        if np.all(np.abs(bounded - twist_base[:3]) < _WALL_NOTICEABLE_M_S):
+            return twist_base
+        return np.concatenate([bounded, twist_base[3:]])
 
     def _commanded(self, jacobian: NDArray[np.float64], measured: ArmState) -> NDArray[np.float64]:
         if measured.twist_commanded is not None:
@@ -170,7 +207,7 @@ class JointGuard:
             SafetyRecord(
                 name,
                 Severity.CLAMPED,
-                f"{_WHY[name]}; slowed to {factors[name]:.0%}",
+                _WHY[name],
                 tuple(map(float, asked)),
                 tuple(map(float, given)),
             )
@@ -181,6 +218,7 @@ class JointGuard:
 _WHY = {
     "singularity": "the arm comes near a posture in which it cannot move in all directions",
     "joint_speed": "a joint would be faster than it may be where it is",
+    "workspace_speed": "a wall of the workspace is too near for this speed",
     "stop_time": "a joint would be too fast to be stopped in time (max_stop_s)",
 }
 

@@ -127,8 +127,8 @@ class SafetyLimits:
     joint_acceleration_share: float = 0.9
     joint_jerk_share: float = 0.7
     joint_margin_rad: float = 0.06
-    singularity_slow: float = 0.05
-    singularity_stop: float = 0.025
+    singularity_slow: float = 0.09
+    singularity_stop: float = 0.04
     collision_margin_m: float = 0.01
     max_stop_s: float = 0.15
     max_gripper_force_n: float = 30.0

@@ -294,7 +294,7 @@ class ArmOwner:
             return
         try:
             # a held object is let go where it is, not dropped from the home pose
-            self._arm.stop()
+            self._arm.stop(self._executor.stop_pace())
             reached = self._open_gripper() and self._arm.move_to_joints(
                 self._config.home_joints_rad, self._config.home_speed_factor, self._go_on_homing
             )
