@@ -139,6 +139,7 @@ def _begin(request: TrainingRequest) -> Path:
                 {
                     "recipe": request.recipe.to_mapping(),
                     "data": list(request.data),
+                    "cache": str(request.cache.resolve()),
                     "start": None if request.start is None else str(request.start.resolve()),
                 },
             )

@@ -76,6 +76,7 @@ def train(
             raise ConfigurationError("--resume needs the folder of the training: --out DIR")
         chosen, stored = resumed_run(out, recipe, values)
         data = data or stored["data"]
+        cache = cache or Path(stored["cache"])
         start = start or (Path(stored["start"]) if stored["start"] else None)
     else:
         chosen = make_recipe(recipe, values)

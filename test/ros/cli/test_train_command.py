@@ -64,7 +64,8 @@ def test_questions_are_trained_on_and_resumed(tmp_path: Path) -> None:
     assert values_of["step"] == 4 and values_of["finished"] and values_of["signal"] == 0
     assert Path(values_of["checkpoint"], "model.safetensors").is_file()
     assert Path(values_of["curves"]).read_bytes().startswith(b"\x89PNG")
-    again = call("paper-finetune", *arguments, "--resume")
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["cache"] == arguments[3]
+    again = call("paper-finetune", "--out", arguments[1], "--json", "--resume")
     assert again.exit_code == 0 and json.loads(again.stdout)["step"] == 4
     refused = call("paper-finetune", *arguments, "--resume", "--set", "learning_rate=1")
     assert "learning_rate cannot be set" in str(refused.exception)
