@@ -114,7 +114,9 @@ def test_errors_are_those_of_the_policy(cell: Cell) -> None:
 def test_the_timeout_is_the_configured_one(cell: Cell) -> None:
     with RunningServer() as server:
         policy = RemotePolicy(config_for(cell, server, timeout_s=1e-9))
+        assert not policy.resumes_from_frames, "nothing is known before the first welcome"
         policy.start("pick it")
+        assert policy.resumes_from_frames
         with pytest.raises(PolicyTimeoutError):
             policy.step(observe([make_frame(0)]))
         policy.close()
@@ -142,6 +144,9 @@ def test_a_token_is_shown_from_file_or_environment(
 
 
 def test_making_one_touches_nothing(cell: Cell) -> None:
+    with pytest.raises(ConfigurationError, match="not encrypted"):
+        RemotePolicy(config_for(cell, url="ws://machine.invalid"))
+    RemotePolicy(config_for(cell, url="ws://machine.invalid", allow_unencrypted=True)).close()
     policy = RemotePolicy(config_for(cell, ssh="robot@machine.invalid"))
     with pytest.raises(PolicyError, match="no instruction"):
         policy.step(observe([make_frame(0)]))
