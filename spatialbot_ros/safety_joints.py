@@ -19,7 +19,7 @@ from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_records import SafetyRecord, Severity
 
 _AXES = np.array([1.0, 1.0, 1.0, *(RADIANS_PER_METRE,) * 3])
-_LOOK_AHEAD_S = 0.12
+_LOOK_AHEAD_S, _LOOK_AHEAD_RAD = 0.12, 0.08
 _ANSWER_S = 0.06
 _WALL_ANSWER_S, _WALL_DECELERATION_M_S2 = 0.06, 0.8
 _WALL_NOTICEABLE_M_S, _WALL_BRAKE_M_S = 0.005, 0.02
@@ -186,7 +186,10 @@ class JointGuard:
     def _near_singular(self, q_rad: NDArray[np.float64], dq_rad_s: NDArray[np.float64]) -> float:
         """1 far from singular postures or on the way out of one, 0 at the last that is allowed."""
         limits = self._limits
-        soon = singularity_measure(q_rad + _LOOK_AHEAD_S * dq_rad_s)
+        ahead_rad = _LOOK_AHEAD_S * dq_rad_s
+        # further, the motion could lead across the singular posture to its other side
+        ahead_rad *= min(1.0, _LOOK_AHEAD_RAD / max(float(np.linalg.norm(ahead_rad)), 1e-9))
+        soon = singularity_measure(q_rad + ahead_rad)
         if soon >= limits.singularity_slow:
             return 1.0
         if soon >= singularity_measure(q_rad):
