@@ -23,12 +23,12 @@ _LOOK_AHEAD_S, _LOOK_AHEAD_RAD = 0.12, 0.08
 _ANSWER_S = 0.06
 _WALL_ANSWER_S, _WALL_DECELERATION_M_S2 = 0.06, 0.8
 _WALL_NOTICEABLE_M_S, _WALL_BRAKE_M_S = 0.005, 0.02
-_STOP_SETS_OFF_S = 0.008
-"""Between the request and full deceleration: one state, one command, the ramp of the jerk."""
+_STOP_SETS_OFF_S = 0.018
+"""One state, one command, the ramps of the jerk, the low-pass filter of the commands."""
 _STILL = 1e-4
 _MIN_ACCELERATION_M_S2, _MIN_JERK_M_S3 = 0.03, 5.0
 _STOP_ACCELERATION_M_S2, _STOP_JERK_M_S3 = 13.0, 3000.0
-_APART_STREAMING, _APART_STOPPING = 1.0, 0.3
+_APART_STREAMING, _APART_STOPPING = 1.0, 0.5
 _DRIFT_SHARE = 0.85
 """What the changing posture leaves of the joints' acceleration limit while the arm streams."""
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from executor_client import ExecutorClient, ExecutorProcess
+from executor_client import DOMAIN_ID, ExecutorClient, ExecutorProcess
 from own_address import own_address
 from robot_process import RobotProcess, wait_until
 
+from spatialbot_model.contracts.errors import StaleDataError
 from spatialbot_ros.configuration import load_cell
+from spatialbot_ros.nodes.stop import request_stop
 
 HOME_M = (0.36, 0.0, 0.30)
 JOINT_NAMES = [f"fr3_joint{i}" for i in range(1, 8)] + ["fr3_finger_joint1", "fr3_finger_joint2"]
@@ -191,3 +193,17 @@ def test_diagnostics_tell_the_state(client):
     assert status.name == "executor: arm"
     assert status.message.startswith("idle")
     assert {value.key for value in status.values} >= {"robot", "faults", "control_cycles"}
+
+
+def test_anyone_may_stop_it_from_a_terminal(client, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(DOMAIN_ID))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    assert "stopped" in request_stop(30.0)
+    client.wait_for_state("stopped")
+    assert client.call("resume").success
+
+
+def test_a_stop_that_nobody_hears_is_an_error(monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(DOMAIN_ID + 1))
+    with pytest.raises(StaleDataError, match="emergency stop"):
+        request_stop(0.3)
