@@ -52,7 +52,7 @@ class ArmFrames:
     @property
     def T_base_ee(self) -> NDArray[np.float64]:
         """(4, 4) pose of the tool centre point."""
-        return self.T_base_link[7]
+        return np.asarray(self.T_base_link[7])
 
 
 def frames(q_rad: NDArray[np.float64]) -> ArmFrames:

@@ -137,7 +137,7 @@ def _missed(twist: NDArray[np.float64], tool: NDArray[np.bool_]) -> NDArray[np.b
     """Rows that repeat the command before them, between rows that change."""
     same = np.concatenate([[False], np.all(twist[1:] == twist[:-1], axis=1)])
     before, after = np.roll(same, 1), np.roll(same, -1)
-    return same & ~before & ~after & tool
+    return np.asarray(same & ~before & ~after & tool)
 
 
 def _rate(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -111,7 +111,7 @@ class ArmBodies:
         return nearest
 
     def _name(self, ball: int) -> str:
-        return _ORDER[self._owners[ball]]
+        return _ORDER[int(self._owners[ball])]
 
 
 def _can_meet(a: int, b: int) -> bool:
