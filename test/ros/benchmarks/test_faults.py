@@ -34,5 +34,5 @@ def test_hostile_actions_break_no_limit_and_all_are_accounted_for():
     assert account.limits.num_ticks > 1000
     # how far the tool overshoots a wall depends on load: see docs/benchmarks/faults.md
     limits.pop("workspace")
-    assert account.limits.peaks["workspace"] < 0.02
+    assert account.limits.peaks["workspace"] < 0.04
     assert not any(limits.values()), limits
