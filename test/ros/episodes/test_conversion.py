@@ -261,7 +261,7 @@ def test_names_never_lead_out_of_the_folder(tmp_path: Path) -> None:
 
     for name in ("../b", "/tmp/b", "..", ""):
         with (
-            pytest.raises(RecordingError, match="cannot be a file.s name"),
+            pytest.raises(RecordingError, match=r"cannot be a file.s name"),
             BagDatasetWriter(tmp_path / "out") as writer,
         ):
             writer.add(replace(episode, name=name))
