@@ -1,0 +1,63 @@
+"""`spatialbot episodes collect --glimpses` as a user runs it, read back as training reads it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from spatialbot_model.contracts.action_codec import FINISHED_TEXT, parse_action_text
+from spatialbot_model.contracts.action_spec import ActionSpec
+from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.data.episode_index import build_index
+from spatialbot_ros.cli.episodes.collect import register
+from spatialbot_ros.episodes.check import check_episode
+
+app = typer.Typer()
+app.callback()(lambda: None)
+register(app)
+
+
+def collect(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["collect", "--glimpses", *map(str, arguments)])
+
+
+def test_glimpses_are_read_back_with_all_their_instructions(tmp_path: Path) -> None:
+    result = collect(
+        *("--task", "spatialqa_e", "--out", tmp_path, "--num", 3, "--workers", 1, "--json"),
+        *("--glimpse-steps", 3, "--instructions", 4),
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["glimpses"] is True
+    folders = sorted(tmp_path.iterdir())
+    assert [folder.name for folder in folders] == [
+        f"spatialqa_e_seed{seed}_glimpse" for seed in range(3)
+    ]
+    most = 0
+    for folder in folders:
+        report = check_episode(folder)
+        assert report.problems == () and report.metadata is not None
+        said = build_index(folder).annotations
+        assert set(said.steps) <= set(range(3)) and np.all(np.diff(said.steps) >= 0)
+        for step in np.unique(said.steps):
+            rows = np.flatnonzero(said.steps == step)
+            most = max(most, len(rows))
+            assert said.instructions[rows[0]] == report.metadata.instruction
+            assert len({said.instructions[row] for row in rows}) == len(rows) <= 4
+        for text in said.texts:
+            assert text == FINISHED_TEXT or parse_action_text(text, ActionSpec())
+        known = np.isfinite(said.waypoints).all(axis=2)
+        assert np.all(known == np.isfinite(said.waypoints).any(axis=2)) and known.any()
+    assert most == 4
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--noise",), ("--policy", "classical"), ("--keep-failures",)]
+)
+def test_what_glimpses_do_not_go_with_is_refused(tmp_path: Path, arguments) -> None:
+    result = collect("--out", tmp_path / "none", "--num", 1, *arguments)
+    assert isinstance(result.exception, ConfigurationError)
+    assert "--glimpses" in str(result.exception)
+    assert not (tmp_path / "none").exists()
