@@ -112,10 +112,9 @@ def test_rosbags_opens_it_and_every_topic_of_the_contract_is_there(
         stamps: dict[str, list[int]] = {}
         for connection, stamp_ns, _ in reader.messages():
             stamps.setdefault(connection.topic, []).append(stamp_ns)
-    # a robot knows its own instruction only; simulated demonstrations are annotated
-    published = contract.EPISODE_TOPICS.keys() - {contract.ANNOTATION_TOPIC}
-    assert topics == {name: contract.EPISODE_TOPICS[name].ros_type for name in published}
-    assert stamps.keys() == topics.keys()
+    assert topics == {t.name: t.ros_type for t in contract.EPISODE_TOPICS.values()}
+    # a robot is told one instruction; only simulated demonstrations are annotated with others
+    assert stamps.keys() == topics.keys() - {contract.ANNOTATION_TOPIC}
     assert all(np.all(np.diff(times) >= 0) for times in stamps.values())
 
 
