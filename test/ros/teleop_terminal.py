@@ -10,6 +10,7 @@ import sys
 import termios
 import threading
 
+import pytest
 from executor_client import DOMAIN_ID
 from robot_process import wait_until
 
@@ -29,6 +30,7 @@ class TeleopTerminal:
             "ROS_DOMAIN_ID": str(DOMAIN_ID),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "TERM": "xterm",
+            "PYTHONFAULTHANDLER": "1",
         }
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=subprocess.PIPE, env=environment
@@ -49,7 +51,20 @@ class TeleopTerminal:
         self._held = key
 
     def wait_for_screen(self, *texts):
-        wait_until(lambda: all(text in self.text for text in texts))
+        """Wait until all of them were shown; a failure tells what the node did instead."""
+        try:
+            wait_until(lambda: self.process.poll() is not None or self._shows(texts))
+            assert self._shows(texts), "the node ended"
+        except AssertionError as error:
+            shown = self.text[-4000:]
+            if self.process.poll() is None:
+                # faulthandler writes where each thread is
+                self.process.send_signal(signal.SIGABRT)
+            _, errors = self.end()
+            pytest.fail(f"{error}; waited for {texts}\nscreen: {shown!r}\nstderr: {errors}")
+
+    def _shows(self, texts):
+        return all(text in self.text for text in texts)
 
     @property
     def text(self):
