@@ -1,9 +1,8 @@
 """Collection: what a sink is given, what is kept, and that nothing depends on who works."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
+from list_sink import ListSink
 
 from spatialbot_model.contracts.action_codec import FINISHED_TEXT, parse_action_text
 from spatialbot_model.contracts.action_spec import ActionSpec
@@ -20,34 +19,6 @@ from spatialbot_sim.expert_noise import NoiseOptions
 
 SPEC = ActionSpec()
 BLIND = EnvOptions(render=False)
-
-
-@dataclass
-class ListSink:
-    """A test double that keeps everything in memory."""
-
-    started: list = field(default_factory=list)
-    records: list = field(default_factory=list)
-    ended: list = field(default_factory=list)
-    discarded: int = 0
-    there: str = ""
-
-    def finished(self, scene, variant):
-        return self.there
-
-    def begin(self, start):
-        self.started.append(start)
-        self.records = []
-
-    def write(self, record):
-        self.records.append(record)
-
-    def end(self, label, reason, stop_ns):
-        self.ended.append((label, reason, stop_ns))
-        return "kept"
-
-    def discard(self):
-        self.discarded += 1
 
 
 def collect(cell, sink, job=None, **options):

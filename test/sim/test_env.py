@@ -110,6 +110,26 @@ def test_the_hand_takes_its_time_and_finishes_what_it_began(blind) -> None:
     assert widths_m[-1] > 0.078
 
 
+def test_the_arm_is_put_where_it_is_told_and_rests(blind, cell) -> None:
+    blind.lay(SCENE)
+    q_rad = cell.home_joints_rad + np.array([0.2, 0.1, 0.0, -0.1, 0.0, 0.1, 0.3])
+    blind.move(act(closed=True))
+    finger_m = blind.proprioception().finger_m.copy()
+    blind.place_arm(q_rad, open_hand=False)
+    robot = blind.proprioception()
+    np.testing.assert_allclose(robot.q_rad, q_rad, atol=1e-9)
+    np.testing.assert_allclose(robot.finger_m, finger_m, atol=1e-9)
+    assert robot.gripper_closed
+    blind.place_arm(q_rad, open_hand=True)
+    robot = blind.proprioception()
+    assert robot.gripper_width_m == pytest.approx(0.08, abs=1e-3) and not robot.gripper_closed
+    # it has nowhere to go
+    np.testing.assert_allclose(robot.T_base_target, robot.T_base_ee, atol=1e-9)
+    blind.move(STILL)
+    assert np.linalg.norm(blind.proprioception().T_base_ee[:3, 3] - robot.T_base_ee[:3, 3]) < 1e-3
+    assert blind.proprioception().gripper_width_m > 0.075
+
+
 def test_steps_are_control_periods(blind) -> None:
     blind.reset(SCENE)
     first_s = blind.world.data.time

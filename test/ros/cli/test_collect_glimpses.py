@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from spatialbot_model.contracts.action_codec import FINISHED_TEXT, parse_action_text
 from spatialbot_model.contracts.action_spec import ActionSpec
-from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.errors import ConfigurationError, RecordingError
 from spatialbot_model.data.episode_index import build_index
 from spatialbot_ros.cli.episodes.collect import register
 from spatialbot_ros.episodes.check import check_episode
@@ -61,3 +61,11 @@ def test_what_glimpses_do_not_go_with_is_refused(tmp_path: Path, arguments) -> N
     assert isinstance(result.exception, ConfigurationError)
     assert "--glimpses" in str(result.exception)
     assert not (tmp_path / "none").exists()
+
+
+def test_glimpses_of_another_length_are_not_taken_for_these(tmp_path: Path) -> None:
+    arguments = ("--out", tmp_path, "--num", 1, "--workers", 1, "--glimpse-steps")
+    assert collect(*arguments, 1).exit_code == 0
+    again = collect(*arguments, 2)
+    assert isinstance(again.exception, RecordingError)
+    assert "glimpse_steps" in str(again.exception)
