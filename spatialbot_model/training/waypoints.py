@@ -53,7 +53,8 @@ def hindsight_waypoints(states: NDArray[np.float32], wants_closed: NDArray[np.bo
     for first, last in reversed(holds(states)):
         if not wants_closed[first : first + _SHORTEST_HOLD].all():
             continue
-        if not wants_closed[max(first, last - 1) : last + 2].all():
+        # the answer that opens is carried out one step later, or two
+        if not wants_closed[max(first, last - 2) : last + 1].all():
             poses[: last + 1, PLACE] = here[last]
             known[: last + 1, PLACE] = True
         poses[: first + 1, PICK] = here[first]
@@ -63,14 +64,21 @@ def hindsight_waypoints(states: NDArray[np.float32], wants_closed: NDArray[np.bo
 
 
 def holds(states: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """First and last step of every run of steps with something in the closed hand."""
+    """First and last step of every run of steps with something in the closed hand.
+
+    The last is the one at which the hand is told to open: fingers move only after it.
+    """
     width_m, closed = states[:, 9], states[:, 10] > 0.5
     # fingers that still move have not met anything yet, and empty ones meet each other
     still = np.abs(np.diff(width_m, append=width_m[-1:])) < 0.002
     filled = closed & still & (width_m > _EMPTY_WIDTH_M)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], filled.astype(np.int8), [0]))))
     runs = zip(edges[0::2].tolist(), (edges[1::2] - 1).tolist(), strict=True)
-    return [(first, last) for first, last in runs if last - first + 1 >= _SHORTEST_HOLD]
+    return [
+        (first, last + 1 if closed[last + 1 : last + 2].any() else last)
+        for first, last in runs
+        if last - first + 1 >= _SHORTEST_HOLD
+    ]
 
 
 def headings_rad(states: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -37,12 +37,21 @@ def test_pick_and_place() -> None:
     # reach, fingers closing, carry, release
     states = states_of([(10, OPEN, 0.08), (1, CLOSED, 0.06), (12, CLOSED, 0.04), (5, OPEN, 0.08)])
     (hold,) = holds(states)
-    assert hold == (11, 22) or hold == (11, 21)
+    assert hold == (11, 22)
     points = hindsight_waypoints(states, wanted(states))
     assert points.known[:12, PICK].all() and not points.known[12:, PICK].any()
     assert points.known[: hold[1] + 1, PLACE].all() and not points.known[hold[1] + 1 :, PLACE].any()
     np.testing.assert_allclose(points.poses[0, PICK], [0.41, 0.1, 0.2, 0.0], atol=1e-6)
     np.testing.assert_allclose(points.poses[0, PLACE, 0], 0.3 + 0.01 * hold[1], atol=1e-6)
+
+
+def test_a_hold_ends_where_the_hand_is_told_to_open() -> None:
+    # fingers that begin to move at once, one step late, and a recording that ends before
+    at_once = states_of([(5, OPEN, 0.08), (8, CLOSED, 0.04), (5, OPEN, 0.08)])
+    late = states_of([(5, OPEN, 0.08), (8, CLOSED, 0.04), (1, OPEN, 0.04), (4, OPEN, 0.08)])
+    never = states_of([(5, OPEN, 0.08), (8, CLOSED, 0.04)])
+    for states in (at_once, late, never):
+        assert holds(states) == [(5, 12)]
 
 
 def test_an_empty_or_short_grip_is_no_hold() -> None:
