@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from spatialbot_model.contracts.episode import ANNOTATION_TOPIC
 from spatialbot_model.data.episode_index import build_index
+from spatialbot_ros.cli.episodes import convert
 from spatialbot_ros.configuration import load_action_spec, load_cell
 from spatialbot_ros.episodes.check import check_episode
 from spatialbot_ros.episodes.reader import EpisodeReader
@@ -86,3 +89,25 @@ def test_what_is_over_is_said_to_be_unknown() -> None:
     message = annotation_message(Annotation("put it away", "words", None, place), 7)
     assert not message.pick_known and message.place_known
     assert message.pick.tolist() == [0.0] * 4 and message.place.tolist() == place.tolist()
+
+
+@pytest.mark.parametrize("kind", ["lerobot", "rlds"])
+def test_conversion_keeps_every_annotation(
+    recorded: tuple[Path, list[StepRecord]], tmp_path: Path, kind: str
+) -> None:
+    folder, _ = recorded
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    convert.register(app)
+    for source, output, to in (
+        (folder.parent, tmp_path / kind / "there", kind),
+        (tmp_path / kind / "there", tmp_path / "back", "rosbag2"),
+    ):
+        result = CliRunner().invoke(app, ["convert", str(source), str(output), "--to", to])
+        assert result.exit_code == 0, result.output
+
+    def annotations(bag: Path) -> list[tuple[int, bytes]]:
+        with EpisodeReader(bag) as reader:
+            return [(ns, bytes(data)) for _, ns, data in reader.raw(ANNOTATION_TOPIC)]
+
+    assert annotations(tmp_path / "back" / folder.name) == annotations(folder)
