@@ -100,6 +100,7 @@ class JobResult:
         folder: where the episode is, "" when it was not kept.
         tally: what was executed in the last attempt.
         skipped: it was there already.
+        moment: of a glimpse, `Moment`; "" for whole episodes.
     """
 
     job: Job
@@ -114,6 +115,7 @@ class JobResult:
     folder: str = ""
     tally: DriveTally = field(default_factory=DriveTally)
     skipped: bool = False
+    moment: str = ""
 
 
 class Collector:

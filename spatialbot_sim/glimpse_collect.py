@@ -11,6 +11,7 @@ from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.glimpse import GLIMPSE_VARIANT, reason_of
 from spatialbot_sim.annotator import Annotator, text_of
 from spatialbot_sim.collect import Job, JobResult, family_of
 from spatialbot_sim.drivers import EXPERT_SOURCE, Drive, NoiseDriver
@@ -21,7 +22,6 @@ from spatialbot_sim.expert_noise import NoiseOptions
 from spatialbot_sim.glimpses import GlimpseStager, Moment
 from spatialbot_sim.tasks import Scene, sample_scene
 
-VARIANT = "glimpse"
 _BURST_PROBABILITY = 0.2
 """More than in whole episodes: a glimpse has no time to get into trouble by itself."""
 
@@ -54,7 +54,7 @@ class GlimpseOptions:
     @property
     def variant(self) -> str:
         """Name of this way of making episodes."""
-        return VARIANT
+        return GLIMPSE_VARIANT
 
 
 class GlimpseCollector:
@@ -84,7 +84,7 @@ class GlimpseCollector:
         started_s = time.perf_counter()
         scene = sample_scene(job.task, job.seed)
         family = family_of(scene)
-        found = self._sink.finished(scene, VARIANT) if self._sink else ""
+        found = self._sink.finished(scene, GLIMPSE_VARIANT) if self._sink else ""
         if found:
             return JobResult(job, family, True, first_success=True, folder=found, skipped=True)
         self._env.lay(scene)
@@ -109,6 +109,7 @@ class GlimpseCollector:
             wall_s=time.perf_counter() - started_s,
             folder=folder,
             tally=self._driver.tally,
+            moment=moment,
         )
 
     def close(self) -> None:
@@ -121,7 +122,7 @@ class GlimpseCollector:
         observation = env.begin()
         if sink is not None:
             T_base_color = self._cell.camera.T_base_color
-            sink.begin(EpisodeStart(scene, self._spec, VARIANT, env.stamp_ns, T_base_color))
+            sink.begin(EpisodeStart(scene, self._spec, GLIMPSE_VARIANT, env.stamp_ns, T_base_color))
         steps, last = 0, False
         while not last:
             state = env.privileged_state()
@@ -157,4 +158,4 @@ class GlimpseCollector:
         if not steps:
             sink.discard()
             return 0, ""
-        return steps, sink.end("success", f"glimpse: {moment}", env.stamp_ns)
+        return steps, sink.end("success", reason_of(moment), env.stamp_ns)

@@ -97,18 +97,31 @@ def _header(summary: CardSummary, folder: Path, title: str, licence: str) -> dic
 
 
 def _introduction(summary: CardSummary) -> str:
-    lengths = np.array(summary.lengths)
     hours = sum(summary.durations_s) / 3600.0
     shares = ", ".join(f"{summary.labels[label]} {label}" for label in LABELS)
+    counts, details = [], []
+    if summary.num_episodes:
+        counts.append(f"{summary.num_episodes} episodes of {len(summary.families)} task families")
+        details.append(f"an episode has {_span(summary.lengths)}. Labels: {shares}.")
+    if summary.num_glimpses:
+        moments = ", ".join(f"{number} {name}" for name, number in sorted(summary.moments.items()))
+        counts.append(f"{summary.num_glimpses} glimpses")
+        details.append(
+            "a glimpse, a few steps from one moment of a scene on and no attempt at its task, has"
+            f" {_span(summary.glimpse_lengths)}. Moments: {moments}."
+        )
     return (
-        f"{summary.num_episodes} episodes of {len(summary.families)} task families with"
-        f" {summary.num_steps} steps ({hours:.2f} h); an episode has {lengths.min()} to"
-        f" {lengths.max()} steps, {np.median(lengths):.0f} in the median. Labels: {shares}."
+        f"{' and '.join(counts)} with {summary.num_steps} steps ({hours:.2f} h);"
+        f" {' And '.join(details)}"
         f" {summary.num_seeds} different scene seeds,"
         f" {len(summary.instructions)} different instructions.\n\n"
         "Each step has a colour image, the depth image aligned to it (uint16 millimetres, 0 ="
         " no return, exact), the robot's state, and the action that was computed from them.\n"
     )
+
+
+def _span(lengths: list[int]) -> str:
+    return f"{min(lengths)} to {max(lengths)} steps, {np.median(lengths):.0f} in the median"
 
 
 def _family_table(summary: CardSummary) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spatialbot_model.contracts.action_spec import ACTION_NAMES, NUM_BINS, ActionSpec
 from spatialbot_model.contracts.episode_contents import EpisodeContents
 from spatialbot_model.contracts.errors import RecordingError
+from spatialbot_model.contracts.glimpse import moment_of
 
 RELATIONS: Mapping[str, tuple[str, ...]] = {
     "left": ("left", "leftmost"),
@@ -40,12 +41,14 @@ class CardSummary:
 
     Attributes:
         spec: what the bins mean, the same in all episodes.
-        labels: label -> episodes.
-        families: task name -> label -> episodes.
+        labels: label -> whole episodes.
+        families: task name -> label -> whole episodes.
+        moments: moment -> glimpses; what is counted of them with whole episodes are instructions,
+            relations, sources, actions and devices.
         instructions, sources: text -> episodes, source -> actions.
         relations: relation -> episodes whose instruction speaks of it.
-        lengths: steps of each episode.
-        durations_s: of each episode that was closed.
+        lengths, glimpse_lengths: steps of each whole episode and of each glimpse.
+        durations_s: of each episode or glimpse that was closed.
         bins: (7, 101) how often each bin of each dimension occurs.
         sums, squares: (7,) of the metric actions.
         low, high: (7,) the extremes.
@@ -57,10 +60,12 @@ class CardSummary:
     spec: ActionSpec = field(default_factory=ActionSpec)
     labels: Counter[str] = field(default_factory=Counter)
     families: dict[str, Counter[str]] = field(default_factory=dict)
+    moments: Counter[str] = field(default_factory=Counter)
     instructions: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
     relations: Counter[str] = field(default_factory=Counter)
     lengths: list[int] = field(default_factory=list)
+    glimpse_lengths: list[int] = field(default_factory=list)
     durations_s: list[float] = field(default_factory=list)
     bins: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros((len(ACTION_NAMES), NUM_BINS), np.int64)
@@ -77,13 +82,18 @@ class CardSummary:
 
     @property
     def num_episodes(self) -> int:
-        """Episodes counted."""
+        """Whole episodes counted."""
         return len(self.lengths)
 
     @property
+    def num_glimpses(self) -> int:
+        """Glimpses counted."""
+        return len(self.glimpse_lengths)
+
+    @property
     def num_steps(self) -> int:
-        """Actions with a frame."""
-        return sum(self.lengths)
+        """Actions with a frame, of episodes and glimpses."""
+        return sum(self.lengths) + sum(self.glimpse_lengths)
 
     def action_rows(self) -> list[dict[str, float | str]]:
         """Mean, standard deviation, extremes and the share of no motion, per dimension."""
@@ -109,6 +119,7 @@ class CardSummary:
         """Plain values for JSON."""
         return {
             "episodes": self.num_episodes,
+            "glimpses": dict(self.moments),
             "steps": self.num_steps,
             "labels": dict(self.labels),
             "families": {name: dict(labels) for name, labels in self.families.items()},
@@ -136,15 +147,20 @@ def summarise(episodes: Iterable[EpisodeContents]) -> CardSummary:
     summary, seeds = CardSummary(), set()
     for episode in episodes:
         metadata, steps = episode.metadata, episode.steps
-        if not summary.lengths:
+        if not summary.num_episodes + summary.num_glimpses:
             summary.spec = metadata.spec
         summary.spec.check_compatible(metadata.spec)
-        summary.labels[metadata.label] += 1
-        summary.families.setdefault(metadata.task, Counter())[metadata.label] += 1
+        moment = moment_of(metadata)
+        if moment:
+            summary.moments[moment] += 1
+            summary.glimpse_lengths.append(len(steps))
+        else:
+            summary.labels[metadata.label] += 1
+            summary.families.setdefault(metadata.task, Counter())[metadata.label] += 1
+            summary.lengths.append(len(steps))
         summary.instructions[metadata.instruction] += 1
         summary.relations.update(relations_of(metadata.instruction))
         summary.sources.update(steps.source)
-        summary.lengths.append(len(steps))
         if metadata.duration_s is not None:
             summary.durations_s.append(metadata.duration_s)
         if len(steps) > 1:
@@ -156,7 +172,7 @@ def summarise(episodes: Iterable[EpisodeContents]) -> CardSummary:
         summary.versions[metadata.software_version or "not named"] += 1
         seeds |= {metadata.seed} - {None}
         _count_actions(summary, episode)
-    if not summary.lengths:
+    if not summary.num_episodes + summary.num_glimpses:
         raise RecordingError("there is no episode to describe")
     summary.num_seeds = len(seeds)
     return summary

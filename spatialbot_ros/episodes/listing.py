@@ -14,6 +14,7 @@ from spatialbot_model.contracts.episode import (
 from spatialbot_model.contracts.episode_images import ImageFormats
 from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import RecordingError
+from spatialbot_model.contracts.glimpse import moment_of
 from spatialbot_ros.episodes.bag_file import is_being_recorded
 from spatialbot_ros.episodes.bag_information import BAG_METADATA_NAME, bag_information
 from spatialbot_ros.episodes.repair import BROKEN_SUFFIX
@@ -66,6 +67,7 @@ class EpisodeSummary:
             for name in ("task", "instruction", "seed", "label", "reason"):
                 values[name] = getattr(metadata, name)
             values["duration_s"] = metadata.duration_s
+            values["glimpse"] = moment_of(metadata)
         return values
 
 

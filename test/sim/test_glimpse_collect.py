@@ -5,10 +5,11 @@ from list_sink import ListSink, TellingSink
 
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.glimpse import GLIMPSE_VARIANT, reason_of
 from spatialbot_sim.collect import Job
 from spatialbot_sim.collect_pool import CollectorRecipe, run_jobs
 from spatialbot_sim.env import EnvOptions
-from spatialbot_sim.glimpse_collect import VARIANT, GlimpseCollector, GlimpseOptions
+from spatialbot_sim.glimpse_collect import GlimpseCollector, GlimpseOptions
 
 SPEC = ActionSpec()
 BLIND = EnvOptions(render=False)
@@ -20,13 +21,13 @@ def test_a_glimpse_is_complete(cell) -> None:
     options = GlimpseOptions(num_steps=3, num_instructions=3, env=BLIND)
     result = GlimpseCollector(cell, SPEC, options, sink).run(Job(TASK, 0))
     assert result.success and result.steps == len(sink.records) == 3
-    assert sink.started[0].variant == options.variant == VARIANT
+    assert sink.started[0].variant == options.variant == GLIMPSE_VARIANT
     assert [record.sequence for record in sink.records] == [1, 2, 3]
     assert [record.annotations[0].text for record in sink.records] == [
         record.text for record in sink.records
     ]
     ((label, reason, stop_ns),) = sink.ended
-    assert label == "success" and reason.startswith("glimpse: ")
+    assert (label, reason) == ("success", reason_of(result.moment)) and result.moment
     assert stop_ns == sink.records[-1].frame.stamp_ns
 
 

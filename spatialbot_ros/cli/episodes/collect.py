@@ -99,7 +99,13 @@ def collect(
     """
     from spatialbot_model.contracts.episode_images import ImageFormats
     from spatialbot_model.contracts.errors import ConfigurationError
-    from spatialbot_ros.cli.episodes.collect_summary import summarise, summarise_policy, tell
+    from spatialbot_model.contracts.glimpse import STEPS_KEY
+    from spatialbot_ros.cli.episodes.collect_summary import (
+        summarise,
+        summarise_glimpses,
+        summarise_policy,
+        tell,
+    )
     from spatialbot_ros.cli.episodes.rollout_arguments import RolloutArguments
     from spatialbot_ros.configuration import load_action_spec, load_cell
     from spatialbot_ros.episodes.step_writer import StepWriterFactory
@@ -141,7 +147,7 @@ def collect(
         options = GlimpseOptions(
             glimpse_steps, 5 if instructions is None else instructions, env=env
         )
-        provenance = {"glimpse_steps": options.num_steps}
+        provenance = {STEPS_KEY: options.num_steps}
     if options.num_instructions > 1:
         provenance["instructions"] = options.num_instructions
     factory = StepWriterFactory(
@@ -180,6 +186,8 @@ def collect(
         "policy": {**rollout.provenance(), **summarise_policy(results)} if policy else {},
         **summary,
     }
+    if glimpses:
+        summary = summarise_glimpses(summary, results)
     if as_json:
         typer.echo(json.dumps(summary))
     else:

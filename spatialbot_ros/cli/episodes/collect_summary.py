@@ -42,6 +42,13 @@ def summarise(results: Sequence["JobResult"], wall_s: float) -> dict[str, Any]:
     }
 
 
+def summarise_glimpses(summary: dict[str, Any], results: Sequence["JobResult"]) -> dict[str, Any]:
+    """A summary of glimpses: how many of which moment, in place of rates of success."""
+    kept = {name: value for name, value in summary.items() if name != "first_attempt_success"}
+    made = (result for result in results if not result.skipped and result.success)
+    return kept | {"moments": dict(sorted(Counter(result.moment for result in made).items()))}
+
+
 def summarise_policy(results: Sequence["JobResult"]) -> dict[str, Any]:
     """How much a policy drove in the last attempts of all scenes, and how it agreed."""
     done = [result for result in results if not result.skipped]
@@ -80,11 +87,17 @@ def _rate(rate: Any) -> dict[str, float]:
 
 def tell(console: Any, summary: dict[str, Any]) -> None:
     """Show a summary to people."""
-    console.print(
-        f"{summary['successes']} of {summary['n']} scenes succeeded"
-        f" ({summary['skipped']} were there already), {summary['attempts']} attempts"
-    )
-    for name, rate in summary["first_attempt_success"].items():
+    there = f"({summary['skipped']} were there already)"
+    if "moments" in summary:
+        moments = ", ".join(f"{number} {name}" for name, number in summary["moments"].items())
+        new = f"; new: {moments}" if moments else ""
+        console.print(f"{summary['successes']} glimpses of {summary['n']} scenes {there}{new}")
+    else:
+        console.print(
+            f"{summary['successes']} of {summary['n']} scenes succeeded {there},"
+            f" {summary['attempts']} attempts"
+        )
+    for name, rate in summary.get("first_attempt_success", {}).items():
         console.print(
             f"  first attempt, {name}: {rate['successes']}/{rate['n']}"
             f" ({rate['rate']:.1%}, 95 % interval {rate['low']:.1%} to {rate['high']:.1%})"

@@ -108,4 +108,7 @@ def card(
     if as_json:
         typer.echo(json.dumps({"files": [str(f) for f in files], **summary.to_mapping()}))
         return
-    console.print(f"{files[0]}: {summary.num_episodes} episodes, {summary.num_steps} steps")
+    glimpses = f", {summary.num_glimpses} glimpses" if summary.num_glimpses else ""
+    console.print(
+        f"{files[0]}: {summary.num_episodes} episodes{glimpses}, {summary.num_steps} steps"
+    )

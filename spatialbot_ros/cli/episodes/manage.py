@@ -1,6 +1,7 @@
 """`spatialbot episodes list | info | check | label | repair | merge`."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,7 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """List episodes: task, seed, label, length, losses, and those that were interrupted."""
+    from spatialbot_model.contracts.glimpse import moment_of
     from spatialbot_ros.episodes.listing import CLOSED, list_episodes
 
     summaries = list_episodes(directory)
@@ -65,6 +67,15 @@ def list_(
         )
     console = make_console()
     console.print(table)
+    moments = Counter(
+        moment
+        for summary in summaries
+        if summary.metadata is not None and (moment := moment_of(summary.metadata))
+    )
+    if moments:
+        told = ", ".join(f"{number} {moment}" for moment, number in sorted(moments.items()))
+        whole = len(summaries) - moments.total()
+        console.print(f"{whole} whole episodes, {moments.total()} glimpses: {told}", markup=False)
     for summary in summaries:
         if summary.state != CLOSED:
             console.print(f"{summary.folder.name}: {summary.trouble}", markup=False)
@@ -83,6 +94,8 @@ def info(episode: Episode, directory: Directory = _DIRECTORY, as_json: JsonFlag 
     metadata = values["metadata"]
     for name in shown:
         table.add_row(name, Text(str(values[name])))
+    if values["glimpse"]:
+        table.add_row("glimpse", Text(f"from the moment {values['glimpse']} on"))
     for name in ("robot", "camera", "software_version"):
         table.add_row(name, Text(metadata[name]))
     table.add_row("size", f"{values['bytes'] / 1e6:.1f} MB")

@@ -12,6 +12,7 @@ from spatialbot_model.contracts.action_codec import FINISHED_TEXT, parse_action_
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ConfigurationError, RecordingError
 from spatialbot_model.data.episode_index import build_index
+from spatialbot_ros.cli.episodes import manage
 from spatialbot_ros.cli.episodes.collect import register
 from spatialbot_ros.episodes.check import check_episode
 
@@ -69,3 +70,31 @@ def test_glimpses_of_another_length_are_not_taken_for_these(tmp_path: Path) -> N
     again = collect(*arguments, 2)
     assert isinstance(again.exception, RecordingError)
     assert "glimpse_steps" in str(again.exception)
+
+
+def test_moments_are_told_and_no_success(tmp_path: Path) -> None:
+    arguments = ("--out", tmp_path, "--num", 2, "--workers", 1, "--glimpse-steps", 1)
+    summary = json.loads(collect(*arguments, "--json").stdout)
+    assert sum(summary["moments"].values()) == summary["successes"] == 2
+    # a glimpse is no attempt at a task
+    assert "first_attempt_success" not in summary
+    again = collect(*arguments)
+    assert "2 glimpses of 2 scenes (2 were there already)" in again.output
+    assert "succeeded" not in again.output
+
+
+def test_list_and_info_tell_glimpses_apart(tmp_path: Path) -> None:
+    collected = collect(
+        "--out", tmp_path, "--num", 2, "--workers", 1, "--glimpse-steps", 1, "--json"
+    )
+    moments = json.loads(collected.stdout)["moments"]
+    shown = typer.Typer()
+    manage.register(shown)
+    listed = CliRunner().invoke(shown, ["list", str(tmp_path)])
+    assert "0 whole episodes, 2 glimpses: " in listed.output
+    told = CliRunner().invoke(shown, ["list", str(tmp_path), "--json"])
+    assert {entry["glimpse"] for entry in json.loads(told.stdout)} == set(moments)
+    told = CliRunner().invoke(
+        shown, ["info", "pick_place_seed0_glimpse", "--in", str(tmp_path), "--json"]
+    )
+    assert json.loads(told.stdout)["glimpse"] in moments

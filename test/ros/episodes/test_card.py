@@ -13,6 +13,7 @@ import yaml
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.episode_contents import EpisodeContents
 from spatialbot_model.contracts.errors import ActionSpecMismatchError, RecordingError
+from spatialbot_model.contracts.glimpse import reason_of
 from spatialbot_ros.episodes.bag_contents import read_bag
 from spatialbot_ros.episodes.card import write_card
 from spatialbot_ros.episodes.card_summary import CardSummary, relations_of, summarise
@@ -112,3 +113,26 @@ def test_nothing_and_mixtures_are_refused(recorded: EpisodeContents) -> None:
     other = replace(recorded.metadata, action_spec=ActionSpec(rate_hz=5.0).to_mapping())
     with pytest.raises(ActionSpecMismatchError, match="rate_hz"):
         summarise([recorded, replace(recorded, metadata=other)])
+
+
+def test_glimpses_are_counted_apart(recorded: EpisodeContents, tmp_path: Path) -> None:
+    def glimpse(moment: str) -> EpisodeContents:
+        metadata = replace(recorded.metadata, label="success", reason=reason_of(moment))
+        return replace(recorded, metadata=metadata, steps=recorded.steps.select(range(2)))
+
+    glimpses = [glimpse(moment) for moment in ("carry", "free", "carry")]
+    whole = summarise(varied(recorded))
+    both = summarise([*glimpses, *varied(recorded)])
+    assert (both.num_episodes, both.num_glimpses) == (whole.num_episodes, 3)
+    assert both.num_steps == whole.num_steps + 6
+    assert (both.lengths, both.labels, both.families) == (
+        *(whole.lengths, whole.labels, whole.families),
+    )
+    assert both.to_mapping()["glimpses"] == {"carry": 2, "free": 1}
+    card, *_ = write_card(both, tmp_path / "both", title="Both")
+    text = card.read_text()
+    assert "6 episodes of 2 task families and 3 glimpses with 39 steps" in text
+    assert "has 2 to 2 steps, 2 in the median. Moments: 2 carry, 1 free." in text
+    alone, *_ = write_card(summarise(glimpses), tmp_path / "alone", title="Glimpses")
+    text = alone.read_text()
+    assert "3 glimpses with 6 steps" in text and "an episode has" not in text
