@@ -22,7 +22,8 @@ from spatialbot_sim.drivers import (
     ExpertDriver,
     NoiseDriver,
 )
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.episode_sink import EpisodeSink, EpisodeStart, StepRecord
 from spatialbot_sim.expert import Expert
 from spatialbot_sim.expert_noise import NoiseOptions

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.types import Observation
-from spatialbot_sim.env import Proprioception
 from spatialbot_sim.expert_noise import NoiseInjector, NoiseOptions
+from spatialbot_sim.proprioception import Proprioception
 from spatialbot_sim.tasks import Scene
 
 EXPERT_SOURCE = "expert"

@@ -6,7 +6,6 @@ libfranka's protocol, librealsense and ROS. One step is one control period of ro
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,16 @@ from spatialbot_model.contracts.errors import (
 from spatialbot_model.contracts.history import FrameHistory
 from spatialbot_model.contracts.target_reference import TargetReference
 from spatialbot_model.contracts.target_step import StepLimits, advance_target
-from spatialbot_model.contracts.types import Observation, RgbdFrame, RobotState
+from spatialbot_model.contracts.types import Observation, RgbdFrame
 from spatialbot_sim.alignment import DepthAlignment
 from spatialbot_sim.arm_drive import ArmDrive
 from spatialbot_sim.camera import SensorRenderer
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.ik import ArmIk, hand_to_tcp
 from spatialbot_sim.judge import Verdict, judge
 from spatialbot_sim.lab import START_NS
 from spatialbot_sim.privileged import PrivilegedState, ThingTracker, linear_velocity_m_s
+from spatialbot_sim.proprioception import Proprioception
 from spatialbot_sim.stereo_noise import StereoNoise, to_millimetres
 from spatialbot_sim.tasks import Scene
 from spatialbot_sim.world import (
@@ -43,74 +44,6 @@ from spatialbot_sim.world import (
 
 HAND_BODY = f"{ROBOT_PREFIX}hand"
 _NS_PER_S = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class EnvOptions:
-    """How the environment runs.
-
-    Attributes:
-        max_step_translation_m, max_step_rotation_rad, max_lead_m, max_lead_rad: the bounds of
-            the robot's safety envelope on steps and on the lead of the target.
-        max_speed_m_s, max_speed_rad_s: a way that would need more takes longer.
-        stretch: the reference takes this many control periods to the target.
-        response_lag_s: how late the arm answers.
-        command_period_s: how often joint targets are computed.
-        timestep_s: of the physics; a whole share of the command period.
-        depth_noise: False gives exact depth.
-        render: False leaves out the images, for experiments on motion; `step` then answers
-            with images of zeros.
-    """
-
-    max_step_translation_m: float = 0.035
-    max_step_rotation_rad: float = 0.18
-    max_lead_m: float = 0.08
-    max_lead_rad: float = 0.35
-    max_speed_m_s: float = 0.35
-    max_speed_rad_s: float = 1.8
-    stretch: float = 1.1
-    response_lag_s: float = 0.065
-    command_period_s: float = 0.02
-    timestep_s: float = 0.001
-    depth_noise: bool = True
-    render: bool = True
-
-    def __post_init__(self) -> None:
-        ticks = self.command_period_s / self.timestep_s
-        if not (0.0 < self.timestep_s <= 0.002 and abs(ticks - round(ticks)) < 1e-9):
-            raise ConfigurationError(
-                f"timestep is {self.timestep_s} s; expected at most 0.002 s and a whole share of"
-                f" the command period of {self.command_period_s} s"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Proprioception:
-    """What the robot measures about itself.
-
-    Attributes:
-        q_rad, dq_rad_s: (7,) joints.
-        finger_m: (2,) position of each finger.
-        T_base_ee: (4, 4) tool centre point.
-        T_base_target: (4, 4) integrated target.
-        gripper_width_m: opening between the fingers.
-        gripper_closed: what the gripper was last asked to do.
-    """
-
-    q_rad: NDArray[np.float64]
-    dq_rad_s: NDArray[np.float64]
-    finger_m: NDArray[np.float64]
-    T_base_ee: NDArray[np.float64]
-    T_base_target: NDArray[np.float64]
-    gripper_width_m: float
-    gripper_closed: bool
-
-    @property
-    def state(self) -> RobotState:
-        """What a policy is told of it."""
-        return RobotState(
-            self.T_base_ee, self.T_base_target, self.gripper_width_m, self.gripper_closed
-        )
 
 
 class TabletopEnv:

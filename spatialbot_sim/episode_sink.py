@@ -14,7 +14,7 @@ from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.types import RgbdFrame
 from spatialbot_sim.annotator import Annotation
-from spatialbot_sim.env import Proprioception
+from spatialbot_sim.proprioception import Proprioception
 from spatialbot_sim.tasks import Scene
 
 

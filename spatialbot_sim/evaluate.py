@@ -27,7 +27,8 @@ from spatialbot_model.contracts.trial import Ending, Trial, failure_class
 from spatialbot_model.contracts.types import Observation, RgbdFrame
 from spatialbot_model.policies.base import Policy
 from spatialbot_sim.collect import family_of
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.evaluate_probes import DEPTH_MODES, DepthMode, ObservationProbe
 from spatialbot_sim.evaluate_watch import TrialWatch
 from spatialbot_sim.judge import COLLISION, FELL_OFF, Verdict, judge

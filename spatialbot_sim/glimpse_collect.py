@@ -15,7 +15,8 @@ from spatialbot_model.contracts.glimpse import GLIMPSE_VARIANT, reason_of
 from spatialbot_sim.annotator import Annotator, text_of
 from spatialbot_sim.collect import Job, JobResult, family_of
 from spatialbot_sim.drivers import EXPERT_SOURCE, Drive, NoiseDriver
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.episode_sink import EpisodeSink, EpisodeStart, StepRecord
 from spatialbot_sim.expert import Expert
 from spatialbot_sim.expert_noise import NoiseOptions

@@ -15,7 +15,8 @@ from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_sim.alignment import DepthAlignment
 from spatialbot_sim.camera import SensorRenderer
 from spatialbot_sim.crowd import crowd
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.expert import Expert
 from spatialbot_sim.qa_objects import categories, contacts, visible_objects
 from spatialbot_sim.stereo_noise import StereoNoise, to_millimetres

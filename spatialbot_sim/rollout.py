@@ -17,7 +17,7 @@ from spatialbot_model.contracts.types import Observation
 from spatialbot_model.policies.base import Policy, PolicyConfig, relocate
 from spatialbot_model.policies.registry import make_policy
 from spatialbot_sim.drivers import EXPERT_SOURCE, POLICY_SOURCE, Drive, DriveTally
-from spatialbot_sim.env import Proprioception
+from spatialbot_sim.proprioception import Proprioception
 from spatialbot_sim.takeover import Takeover, TakeoverOptions
 from spatialbot_sim.tasks import Scene
 

@@ -71,7 +71,7 @@ class StartLike(Protocol):
 
 
 class RobotLike(Protocol):
-    """See `spatialbot_sim.env.Proprioception`."""
+    """See `spatialbot_sim.proprioception.Proprioception`."""
 
     @property
     def q_rad(self) -> NDArray[np.float64]: ...

@@ -9,7 +9,8 @@ import pytest
 from spatialbot_model.contracts.action_codec import Finished, parse_action_text
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_sim.annotator import Annotator
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.expert import Expert
 from spatialbot_sim.tasks import sample_scene
 from spatialbot_sim.tasks.alternatives import Alternatives

@@ -14,7 +14,7 @@ from spatialbot_model.contracts.errors import (
 from spatialbot_sim.collect import CollectOptions, Collector, Job
 from spatialbot_sim.collect_pool import CollectorRecipe, run_jobs
 from spatialbot_sim.drivers import EXPERT_SOURCE, NOISE_SOURCE
-from spatialbot_sim.env import EnvOptions
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.expert_noise import NoiseOptions
 
 SPEC = ActionSpec()

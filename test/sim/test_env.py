@@ -12,7 +12,8 @@ from spatialbot_model.contracts.errors import (
     ConfigurationError,
     SimulationError,
 )
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.lab import START_NS
 from spatialbot_sim.tasks import sample_scene
 

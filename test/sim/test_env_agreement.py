@@ -6,7 +6,8 @@ from franky_path import FrankyPath
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.tasks import sample_scene
 
 SPEC = ActionSpec()

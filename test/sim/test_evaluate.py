@@ -20,7 +20,7 @@ from spatialbot_model.contracts.errors import (
 )
 from spatialbot_model.contracts.types import Observation, PolicyStep
 from spatialbot_model.policies.base import PolicyConfig
-from spatialbot_sim.env import EnvOptions
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.evaluate import EvaluateOptions, Evaluator, TrialJob
 from spatialbot_sim.evaluate_pool import EvaluatorRecipe, run_trials
 from spatialbot_sim.evaluate_probes import ObservationProbe

@@ -6,7 +6,8 @@ import pytest
 from spatialbot_model.contracts.action_codec import DeltaAction, Finished
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import ConfigurationError
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.expert import Expert
 from spatialbot_sim.expert_motion import free_height_m
 from spatialbot_sim.expert_noise import NoiseInjector, NoiseOptions

@@ -8,7 +8,7 @@ from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.glimpse import GLIMPSE_VARIANT, reason_of
 from spatialbot_sim.collect import Job
 from spatialbot_sim.collect_pool import CollectorRecipe, run_jobs
-from spatialbot_sim.env import EnvOptions
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.glimpse_collect import GlimpseCollector, GlimpseOptions
 
 SPEC = ActionSpec()

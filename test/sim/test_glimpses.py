@@ -7,7 +7,8 @@ from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.transforms import invert
 from spatialbot_sim.collect import Job
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.expert import Expert
 from spatialbot_sim.glimpse_collect import GlimpseCollector, GlimpseOptions
 from spatialbot_sim.glimpses import GlimpseStager

@@ -8,7 +8,7 @@ from spatialbot_model.contracts.action_codec import FINISHED_TEXT, parse_action_
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.training.waypoints import PICK, PLACE, hindsight_waypoints
 from spatialbot_sim.collect import CollectOptions, Collector, Job
-from spatialbot_sim.env import EnvOptions
+from spatialbot_sim.env_options import EnvOptions
 
 SPEC = ActionSpec()
 PICK_M, PICK_RAD = 0.003, 0.05

@@ -23,7 +23,7 @@ from spatialbot_model.contracts.types import PolicyStep
 from spatialbot_model.policies.base import PolicyConfig
 from spatialbot_sim.collect import CollectOptions, Collector, Job
 from spatialbot_sim.collect_pool import CollectorRecipe, run_jobs
-from spatialbot_sim.env import EnvOptions
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.expert_noise import NoiseOptions
 from spatialbot_sim.rollout import PolicyDriver, RolloutOptions
 from spatialbot_sim.takeover import TakeoverOptions

@@ -111,7 +111,7 @@ def collect(
     from spatialbot_ros.episodes.step_writer import StepWriterFactory
     from spatialbot_sim.collect import CollectOptions, Job
     from spatialbot_sim.collect_pool import CollectorRecipe, run_jobs
-    from spatialbot_sim.env import EnvOptions
+    from spatialbot_sim.env_options import EnvOptions
     from spatialbot_sim.expert_noise import NoiseOptions
     from spatialbot_sim.glimpse_collect import GlimpseOptions
     from spatialbot_sim.tasks import sample_scene

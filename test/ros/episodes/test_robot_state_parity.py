@@ -15,7 +15,8 @@ from spatialbot_model.data.cache import CacheOptions
 from spatialbot_model.data.samples import EpisodeDataset
 from spatialbot_ros.configuration import load_action_spec, load_cell
 from spatialbot_ros.episodes.step_writer import StepWriterFactory
-from spatialbot_sim.env import EnvOptions, TabletopEnv
+from spatialbot_sim.env import TabletopEnv
+from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.episode_sink import EpisodeStart, StepRecord
 from spatialbot_sim.tasks import sample_scene
 
