@@ -9,7 +9,7 @@ from typing import Any
 
 
 def worker_pool(
-    num_workers: int, initializer: Callable[..., object], *initargs: Any
+    num_workers: int, initializer: Callable[..., object] | None = None, *initargs: Any
 ) -> ProcessPoolExecutor:
     """A pool of spawned processes: forking one with threads (torch, ROS, OpenGL) may dead-lock.
 
@@ -17,16 +17,17 @@ def worker_pool(
     work for ever. What they write must be whole at every moment.
 
     Args:
-        initializer: called with `initargs` in every worker before its first job.
+        initializer: called with `initargs` in every worker before its first job; None = nothing.
     """
     return ProcessPoolExecutor(
         num_workers, get_context("spawn"), initializer=_start, initargs=(initializer, initargs)
     )
 
 
-def _start(initializer: Callable[..., object], initargs: tuple[Any, ...]) -> None:
+def _start(initializer: Callable[..., object] | None, initargs: tuple[Any, ...]) -> None:
     Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-    initializer(*initargs)
+    if initializer is not None:
+        initializer(*initargs)
 
 
 def _end_with_parent() -> None:

@@ -1,13 +1,12 @@
 """Hostile actions through the real executor, and the FR3's limits checked every millisecond."""
 
 import ipaddress
-import multiprocessing
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from functools import reduce
 
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.contracts.worker_pool import worker_pool
 from spatialbot_ros.benchmarks.fault_run import FaultAccount, run_faults
 from spatialbot_ros.benchmarks.result import BenchmarkResult
 from spatialbot_ros.limit_checker import LimitReport
@@ -42,8 +41,7 @@ def run(
     if servers == 1:
         accounts = [run_faults(address, actions, seed)]
     else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(servers, mp_context=context) as pool:
+        with worker_pool(servers) as pool:
             accounts = list(pool.map(run_faults, addresses, share, seeds))
     wall_s = time.monotonic() - begun_s
     return BenchmarkResult(

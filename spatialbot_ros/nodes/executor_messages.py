@@ -8,9 +8,9 @@ from spatialbot_msgs.msg import ExecutorState, GripperState, SafetyEvent
 
 from spatialbot_model.contracts.types import BASE_FRAME
 from spatialbot_ros.executor import Executor
+from spatialbot_ros.fr3_kinematics import FINGER_JOINT_NAMES, JOINT_NAMES
 from spatialbot_ros.nodes.conversions import ns_to_stamp, pose_to_msg, stamp_to_ns
 from spatialbot_ros.ports import ArmState
-from spatialbot_ros.robots.fr3_kinematics import FINGER_JOINT_NAMES, JOINT_NAMES
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord
 
 

@@ -17,8 +17,8 @@ from spatialbot_model.contracts.errors import (
     RobotError,
     RobotReflexError,
 )
+from spatialbot_ros.fr3_kinematics import forward, joint_velocities
 from spatialbot_ros.ports import ArmMode, ArmState, Pace
-from spatialbot_ros.robots.fr3_kinematics import forward, joint_velocities
 
 _MAX_WIDTH_M = 0.08
 _FINGER_SPEED_M_S = 0.2

@@ -22,9 +22,10 @@ def test_a_trial_through_the_whole_suite(tmp_path: Path) -> None:
     total = json.loads(done.stdout)["all"]
     assert (total["n"], total["faults"]) == (1, 0)
     assert total["endings"] == {"time-out": 1}
-    # an answer that a busy machine makes late is dropped, and is no step
-    assert 10.0 <= total["steps"] <= 12.0
     assert 9.0 < total["action_rate_hz"] < 10.5
     assert total["path_m"] > 0.05
     (line,) = (tmp_path / "trials.jsonl").read_text().splitlines()
-    assert json.loads(line)["reason"].endswith("is still on the table")
+    trial = json.loads(line)
+    assert trial["reason"].endswith("is still on the table")
+    # an answer that a busy machine makes late is dropped, and is no step
+    assert trial["steps"] + trial["num_unanswered"] == 12 and trial["steps"] >= 6

@@ -20,9 +20,9 @@ from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import ConfigurationError, MissingDependencyError
 from spatialbot_model.contracts.resources import find_resource
 from spatialbot_model.contracts.transforms import compose, invert, rotation_vector
+from spatialbot_ros.fr3_kinematics import forward
 from spatialbot_ros.robots import description
 from spatialbot_ros.robots.description import cell_description
-from spatialbot_ros.robots.fr3_kinematics import forward
 from spatialbot_sim.tasks import sample_scene
 from spatialbot_sim.world import COLOR_CAMERA, DEPTH_CAMERA, ROBOT_PREFIX, build_world, set_arm
 

@@ -6,8 +6,8 @@ from robot_process import wait_until
 
 from spatialbot_model.contracts.errors import RobotConnectionError, UnknownNameError
 from spatialbot_ros.configuration import load_cell
+from spatialbot_ros.fr3_kinematics import forward
 from spatialbot_ros.ports import ArmMode
-from spatialbot_ros.robots.fr3_kinematics import forward
 from spatialbot_ros.robots.registry import ARMS, ArmSettings, make_arm
 
 CELL = load_cell()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spatialbot_model.contracts.transforms import rotation_vector
-from spatialbot_ros.robots.fr3_kinematics import forward, joint_velocities
+from spatialbot_ros.fr3_kinematics import forward, joint_velocities
 
 
 def test_the_ready_pose_is_the_one_that_the_robot_reports():
