@@ -15,11 +15,11 @@ OUT=${1:-out/prove/$SIZE}
 PATH="$PWD/.venv/bin:$PATH"
 export VIRTUAL_ENV="$PWD/.venv" AMENT_PREFIX_PATH="$PWD/.venv" OMP_WAIT_POLICY=PASSIVE
 
-# demonstrations, glimpses of more scenes, rounds, rollouts of a round, training steps, of a round, scenes a family, families
+# demonstrations, resting tables, glimpses of more scenes, steps on resting tables, rounds, rollouts of a round, training steps, of a round, scenes a family, families
 case $SIZE in
-smoke) DEMOS=10 GLIMPSES=30 ROUNDS=1 ROLLOUTS=3 STEPS=60 MORE=20 SCENES=2 FAMILIES=basic,illusion ;;
-small) DEMOS=400 GLIMPSES=5000 ROUNDS=2 ROLLOUTS=150 STEPS=4000 MORE=2000 SCENES=50 FAMILIES=basic,positional,size,illusion ;;
-full) DEMOS=1000 GLIMPSES=30000 ROUNDS=3 ROLLOUTS=600 STEPS=20000 MORE=8000 SCENES=200 FAMILIES=basic,positional,size,illusion ;;
+smoke) DEMOS=10 TABLES=20 GLIMPSES=30 GROUNDING=10 ROUNDS=1 ROLLOUTS=3 STEPS=60 MORE=20 SCENES=2 FAMILIES=basic,illusion ;;
+small) DEMOS=400 TABLES=4000 GLIMPSES=8000 GROUNDING=600 ROUNDS=2 ROLLOUTS=150 STEPS=4000 MORE=2000 SCENES=50 FAMILIES=basic,positional,size,illusion ;;
+full) DEMOS=1000 TABLES=8000 GLIMPSES=30000 GROUNDING=1000 ROUNDS=3 ROLLOUTS=600 STEPS=20000 MORE=8000 SCENES=200 FAMILIES=basic,positional,size,illusion ;;
 *)
     echo "SIZE=$SIZE: choose smoke, small or full" >&2
     exit 2
@@ -69,11 +69,15 @@ evaluate() { # CHECKPOINT FOLDER ARGUMENTS...
 
 # whole episodes show how it goes on, glimpses of three steps show many tables and instructions
 collect "$OUT/demos" "$DEMOS" 0 --noise
+collect "$OUT/tables" "$TABLES" 800000 --glimpses --moments start --glimpse-steps 1
 collect "$OUT/glimpses" "$GLIMPSES" 500000 --glimpses --glimpse-steps 3
 seen=(--data "$OUT/glimpses" --data "$OUT/demos=0.3")
 for recipe in mini-rgbd mini-rgb; do
     run="$OUT/$recipe"
-    train "$recipe" "$run/round0" "${seen[@]}" --set steps="$STEPS"
+    # where things are, before what to do about them
+    train "$recipe-grounding" "$run/grounding" --data "$OUT/tables" --set steps="$GROUNDING"
+    train "$recipe" "$run/round0" "${seen[@]}" --from "$run/grounding/checkpoint" \
+        --set steps="$STEPS"
     data=("${seen[@]}")
     for ((round = 1; round <= ROUNDS; round++)); do
         previous="$run/round$((round - 1))/checkpoint"

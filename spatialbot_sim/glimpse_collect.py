@@ -20,7 +20,7 @@ from spatialbot_sim.env_options import EnvOptions
 from spatialbot_sim.episode_sink import EpisodeSink, EpisodeStart, StepRecord
 from spatialbot_sim.expert import Expert
 from spatialbot_sim.expert_noise import NoiseOptions
-from spatialbot_sim.glimpses import GlimpseStager, Moment
+from spatialbot_sim.glimpses import MOMENTS, GlimpseStager, Moment
 from spatialbot_sim.tasks import Scene, sample_scene
 
 _BURST_PROBABILITY = 0.2
@@ -34,12 +34,14 @@ class GlimpseOptions:
     Attributes:
         num_steps: recorded steps; fewer when the expert finishes or nothing can be saved.
         num_instructions: that each frame is annotated with, the scene's own one first.
+        moments: of which each glimpse shows one, drawn from its seed.
         noise: disturbs the expert.
         env: of the environment.
     """
 
     num_steps: int = 7
     num_instructions: int = 5
+    moments: tuple[Moment, ...] = MOMENTS
     noise: NoiseOptions = field(
         default_factory=lambda: NoiseOptions(burst_probability=_BURST_PROBABILITY)
     )
@@ -50,6 +52,11 @@ class GlimpseOptions:
             raise ConfigurationError(
                 f"{self.num_steps} steps and {self.num_instructions} instructions; expected 1 or"
                 " more steps and 0 or more instructions"
+            )
+        if not self.moments or not set(self.moments) <= set(MOMENTS):
+            raise ConfigurationError(
+                f"moments {', '.join(self.moments) or 'none'}: choose one or more of:"
+                f" {', '.join(MOMENTS)}"
             )
 
     @property
@@ -71,7 +78,7 @@ class GlimpseCollector:
         self._cell, self._spec, self._options, self._sink = cell, spec, options, sink
         self._env = TabletopEnv(cell, spec, options.env)
         self._expert = Expert(cell, spec)
-        self._stager = GlimpseStager(self._env, cell, spec, self._expert)
+        self._stager = GlimpseStager(self._env, cell, spec, self._expert, options.moments)
         self._annotator = Annotator(self._expert, cell.table_top_z_m, options.num_instructions)
         self._driver = NoiseDriver(options.noise)
 

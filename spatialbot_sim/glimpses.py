@@ -4,6 +4,7 @@ Whole episodes show few tables many times over. A glimpse shows one table from o
 on, so that the same number of frames holds many tables.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ _SHARES: dict[Moment, float] = {
     "above_place": 0.175,
     "released": 0.10,
 }
+MOMENTS: tuple[Moment, ...] = tuple(_SHARES)
 _TRIES = 15
 _MAX_CLOSING_STEPS = 14
 _HIGHEST_M = 0.40
@@ -46,10 +48,24 @@ _SLIPPED_M = 0.003
 
 
 class GlimpseStager:
-    """Sets up moments of scenes, one after the other, in one environment."""
+    """Sets up moments of scenes, one after the other, in one environment.
 
-    def __init__(self, env: TabletopEnv, cell: Cell, spec: ActionSpec, expert: Expert) -> None:
+    Args:
+        moments: those that are drawn.
+    """
+
+    def __init__(
+        self,
+        env: TabletopEnv,
+        cell: Cell,
+        spec: ActionSpec,
+        expert: Expert,
+        moments: Sequence[Moment] = MOMENTS,
+    ) -> None:
         self._env, self._cell, self._spec, self._expert = env, cell, spec, expert
+        self._moments = tuple(moments)
+        shares = np.array([_SHARES[moment] for moment in self._moments])
+        self._shares = shares / shares.sum()
         self._postures = PostureFinder(cell.home_joints_rad)
 
     def stage(self, scene: Scene) -> Moment:
@@ -59,8 +75,7 @@ class GlimpseStager:
             The moment; what cannot be set up is the start.
         """
         rng = np.random.default_rng([_SALT, scene.seed % 2**63])
-        moments = list(_SHARES)
-        wanted = moments[int(rng.choice(len(moments), p=list(_SHARES.values())))]
+        wanted = self._moments[int(rng.choice(len(self._moments), p=self._shares))]
         if wanted == "start" or self._set_up(wanted, scene, rng):
             return wanted
         # what was tried may have moved things

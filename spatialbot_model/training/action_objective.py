@@ -31,8 +31,9 @@ class ActionObjectiveOptions:
         sigma_bins: width of the soft targets of motion; neighbours of a bin are nearly right.
         gripper_sigma_bins: the same of the gripper, which is one of two bins.
         waypoint_sigma_bins: the same of waypoints.
+        action_weight: of the seven's mean; 0 = places only, for a first stage.
         gripper_weight: of the gripper's loss beside a motion's.
-        waypoint_weight: of the last layer's waypoints, beside the mean of the seven.
+        waypoint_weight: of the last layer's waypoints, beside the actions.
         middle_weight: of the middle layer's waypoints.
         text_weight: of the words.
     """
@@ -40,8 +41,9 @@ class ActionObjectiveOptions:
     sigma_bins: float = 1.5
     gripper_sigma_bins: float = 0.3
     waypoint_sigma_bins: float = 1.0
+    action_weight: float = 1.0
     gripper_weight: float = 2.0
-    waypoint_weight: float = 0.5
+    waypoint_weight: float = 1.0
     middle_weight: float = 0.5
     text_weight: float = 0.2
 
@@ -94,7 +96,7 @@ class ActionObjective:
         weights[-1] = options.gripper_weight
         action_loss = (by_dimension * weights).sum() / weights.sum()
         metrics["loss_action"] = action_loss.detach()
-        losses.append(action_loss)
+        losses.append(options.action_weight * action_loss)
         if len(bins):
             error = (logits.detach().argmax(-1) - bins).abs().float().mean(0)
             for name, value in zip(ACTION_NAMES, error, strict=True):

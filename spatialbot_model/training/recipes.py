@@ -15,14 +15,25 @@ def mini_rgbd() -> Recipe:
         task="actions",
         preset="mini",
         trained="all-but-vision",
-        steps=6000,
-        batch_size=64,
-        micro_batch_size=64,
+        steps=4000,
+        batch_size=32,
+        micro_batch_size=32,
         learning_rate=8e-4,
         ema=0.998,
         precision="bfloat16",
         evaluate_every=250,
     )
+
+
+def mini_rgbd_grounding() -> Recipe:
+    """A first stage for it: where things are, from resting tables; without it actions stall."""
+    recipe = _derived(mini_rgbd(), name="mini-rgbd-grounding", steps=600)
+    return replace(recipe, objective=replace(recipe.objective, action_weight=0.0))
+
+
+def mini_rgb_grounding() -> Recipe:
+    """The first stage of mini-rgb."""
+    return _derived(mini_rgbd_grounding(), name="mini-rgb-grounding", preset="mini-rgb")
 
 
 def mini_rgb() -> Recipe:
@@ -106,7 +117,9 @@ def release_lora() -> Recipe:
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = MappingProxyType(
     {
+        "mini-rgbd-grounding": mini_rgbd_grounding,
         "mini-rgbd": mini_rgbd,
+        "mini-rgb-grounding": mini_rgb_grounding,
         "mini-rgb": mini_rgb,
         "mini-multitask": mini_multitask,
         "paper-pretrain": paper_pretrain,

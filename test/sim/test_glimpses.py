@@ -5,6 +5,7 @@ import pytest
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
+from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.transforms import invert
 from spatialbot_sim.collect import Job
 from spatialbot_sim.env import TabletopEnv
@@ -51,6 +52,24 @@ def staged(cell) -> list[tuple]:
 
 def test_every_moment_can_be_set_up(staged) -> None:
     assert {moment for moment, *_ in staged} == MOMENTS
+
+
+def test_only_the_moments_that_are_wanted_are_drawn(cell) -> None:
+    env = TabletopEnv(cell, SPEC, EnvOptions(render=False))
+    stager = GlimpseStager(env, cell, SPEC, Expert(cell, SPEC), ("start", "free"))
+    found = set()
+    for seed in range(8):
+        scene = sample_scene("spatialqa_e", seed)
+        env.lay(scene)
+        found.add(stager.stage(scene))
+    env.close()
+    assert found == {"start", "free"}
+
+
+@pytest.mark.parametrize("moments", [(), ("start", "lunch")])
+def test_unknown_moments_are_refused(moments) -> None:
+    with pytest.raises(ConfigurationError, match="choose one or more of: start, free"):
+        GlimpseOptions(moments=moments)
 
 
 def test_what_is_carried_is_held_and_stays_in_the_hand(staged) -> None:

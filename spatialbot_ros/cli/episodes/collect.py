@@ -4,7 +4,7 @@ import json
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.progress import (
@@ -48,6 +48,12 @@ def collect(
         ),
     ] = False,
     glimpse_steps: Annotated[int, typer.Option(min=1, help="With --glimpses: steps of each.")] = 7,
+    moments: Annotated[
+        str,
+        typer.Option(
+            help="With --glimpses: from which moments on, such as start,carry; empty = all."
+        ),
+    ] = "",
     instructions: Annotated[
         int | None,
         typer.Option(
@@ -114,6 +120,7 @@ def collect(
     from spatialbot_sim.env_options import EnvOptions
     from spatialbot_sim.expert_noise import NoiseOptions
     from spatialbot_sim.glimpse_collect import GlimpseOptions
+    from spatialbot_sim.glimpses import MOMENTS, Moment
     from spatialbot_sim.tasks import sample_scene
 
     formats = {"raw": ImageFormats(), "compressed": ImageFormats("jpeg", "png")}
@@ -145,7 +152,10 @@ def collect(
     provenance = rollout.provenance() if policy else {}
     if glimpses:
         options = GlimpseOptions(
-            glimpse_steps, 5 if instructions is None else instructions, env=env
+            glimpse_steps,
+            5 if instructions is None else instructions,
+            tuple(cast(Moment, name) for name in moments.split(",")) if moments else MOMENTS,
+            env=env,
         )
         provenance = {STEPS_KEY: options.num_steps}
     if options.num_instructions > 1:

@@ -175,10 +175,11 @@ def test_recipes_describe_themselves_and_travel(name: str) -> None:
     assert Recipe.from_mapping(recipe.to_mapping()) == recipe
 
 
-def test_twins_differ_in_depth_only() -> None:
+@pytest.mark.parametrize("stage", ["", "-grounding"])
+def test_twins_differ_in_depth_only(stage: str) -> None:
     with_depth, without = (
-        make_recipe("mini-rgbd").to_mapping(),
-        make_recipe("mini-rgb").to_mapping(),
+        make_recipe(f"mini-rgbd{stage}").to_mapping(),
+        make_recipe(f"mini-rgb{stage}").to_mapping(),
     )
     differing = {name for name in with_depth if with_depth[name] != without[name]}
     assert differing == {"name", "preset"}

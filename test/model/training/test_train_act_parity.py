@@ -1,6 +1,7 @@
 """What training computes of cached features is what the engine answers with on the robot."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from spatialbot_model.inference.stage_clock import StageClock
 from spatialbot_model.inference.token_model import Limits
 from spatialbot_model.inference.vision_cache import VisionCache
 from spatialbot_model.training.action_data import ActionData, ActionDataOptions
-from spatialbot_model.training.action_objective import ActionObjective
+from spatialbot_model.training.action_objective import ActionObjective, ActionObjectiveOptions
 from spatialbot_model.training.features import FeatureStore, build_features
 
 NO_NOISE = ActionDataOptions(position_noise_m=0.0, width_noise_m=0.0)
@@ -166,3 +167,20 @@ def test_loss_falls_and_gradients_reach_every_part(
     assert "state_embedding.linear_1.weight" not in silent
     assert losses[-1] < 0.7 * losses[0]
     assert {"bin_error/dx", "bin_error/gripper", "loss_text"} <= set(metrics)
+
+
+def test_a_grounding_stage_asks_for_places_and_words_only(
+    engine: Engine, dataset: EpisodeDataset, tmp_path: Path
+) -> None:
+    options = ActionObjectiveOptions(action_weight=0.0)
+    batch = make_data(engine, dataset, tmp_path).batch(range(6), seed=0)
+    # an episode that never holds anything has no places: give it some
+    batch["waypoint_known"][:] = True
+    with torch.no_grad():
+        loss, metrics = ActionObjective(options)(engine.model, batch)
+        acting, _ = ActionObjective(replace(options, action_weight=1.0))(engine.model, batch)
+    parts = {"text": 0.2, "waypoint": 1.0, "waypoint_middle": 0.5}
+    assert float(loss) == pytest.approx(
+        sum(weight * float(metrics[f"loss_{name}"]) for name, weight in parts.items()), rel=1e-4
+    )
+    assert float(acting - loss) == pytest.approx(float(metrics["loss_action"]), rel=1e-4)
