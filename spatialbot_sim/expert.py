@@ -2,7 +2,8 @@
 
 Its answer depends on the state alone, never on what it did before. So it recovers from whatever
 happened, can be asked in the middle of an episode, and can label any state that a policy got into.
-It obeys the same action spec as everybody.
+It obeys the same action spec as everybody. Its answer also changes gradually with the state where
+that can be had (`expert_funnel`): who learns from it does not see to the millimetre.
 """
 
 from dataclasses import dataclass
@@ -14,22 +15,35 @@ from spatialbot_model.contracts.action_codec import DeltaAction, Finished
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.transforms import rotation_vector
+from spatialbot_sim.expert_funnel import Funnel, way_through
 from spatialbot_sim.expert_grasp import FINGER_REACH_M, choose_grasp, downward, heading_rad
-from spatialbot_sim.expert_motion import free_height_m, step_towards
+from spatialbot_sim.expert_motion import CLEARANCE_M, free_height_m, step_towards
 from spatialbot_sim.judge import COLLISION
 from spatialbot_sim.objects import STANDING, Grasp, grasps_of
-from spatialbot_sim.privileged import PrivilegedState
+from spatialbot_sim.privileged import Box, PrivilegedState
 from spatialbot_sim.tasks import Place, Scene, place_of
 
 _CARRY_Z_M = 0.18
 _HOVER_M = 0.10
 _RETREAT_Z_M = 0.20
-_FUNNEL_M = 0.006
-"""Horizontal distance at which the hand goes down; grows with the height that is left."""
-_FUNNEL_SLOPE = 0.08
-_ALIGNED_RAD = 0.12
+_NARROW_M = 0.006
+"""Horizontal distance at which the hand goes down beside others; grows with the height left."""
+_NARROW_SLOPE = 0.08
+_FADE_M = 0.02
+_TALL_M = 0.15
+"""Over so much more of distance it comes up to the height over others."""
+_TURN_M_PER_RAD = 0.08
+"""A turn that is left counts like a distance that is left."""
+_FINGER_OPENING_M = 0.08
+_ROOM_SHARE = 0.6
+"""Of the room beside a thing between open fingers, how far off the hand may be."""
+_RADIUS_M = (0.005, 0.010)
+_PLACE_FUNNEL = Funnel(0.008, 0.02)
+_UNDERNEATH_M = 0.008
+_OVER_M = 0.03
+"""Above the height at which nothing is hit."""
 _FALLEN_COSINE = 0.5
-_ARRIVED_M = 0.0016
+_ARRIVED_M = 0.003
 _FOLLOWED_M = 0.004
 _STILL_M_S = 0.02
 _FINGERS_STILL_M_S = 0.006
@@ -159,28 +173,24 @@ class Expert:
     def _approach(
         self, state: PrivilegedState, name: str, T_grasp: NDArray[np.float64], grasp: Grasp
     ) -> _Wish:
-        goal_m, R = T_grasp[:3, 3], T_grasp[:3, :3]
+        goal_m, R = self._clipped(T_grasp[:3, 3]), T_grasp[:3, :3]
         here_m = state.T_base_target[:3, 3]
+        turned_rad = float(np.linalg.norm(rotation_vector(R @ state.T_base_target[:3, :3].T)))
         away_m = float(np.hypot(*(goal_m - here_m)[:2]))
+        off_m = float(np.hypot(away_m, _TURN_M_PER_RAD * turned_rad))
         above_m = max(0.0, float(here_m[2] - goal_m[2]))
-        turned_rad = np.linalg.norm(rotation_vector(R @ state.T_base_target[:3, :3].T))
-        aligned = away_m < _FUNNEL_M + _FUNNEL_SLOPE * above_m and turned_rad < _ALIGNED_RAD
+        top_m = float(state.boxes[name].high_m[2] - goal_m[2])
+        funnel = Funnel(_radius_m(grasp), max(0.0, top_m) + FINGER_REACH_M)
         opened = state.gripper_width_m > max(grasp.width_m + 0.015, min(_OPEN_ENOUGH_M, 0.08))
+        if opened and off_m < funnel.radius_m and self._arrived(state, goal_m[2]):
+            return _Wish("grasp", goal_m, R, True)
+        height_m = goal_m[2] + min(funnel.height_m(off_m), max(_HOVER_M, funnel.throat_m + _OVER_M))
+        if not opened:
+            height_m = max(height_m, goal_m[2] + 0.06)
         others = [box for other, box in state.boxes.items() if other != name]
-        if aligned and (opened or above_m > 0.06):
-            if self._arrived(state, goal_m):
-                return _Wish("grasp", goal_m, R, True)
-            if not opened:
-                goal_m = np.array([*goal_m[:2], goal_m[2] + 0.06])
-            return _Wish("descend", goal_m, R, False)
-        lowest_m = free_height_m(
-            here_m, goal_m, [*others, state.boxes[name]], FINGER_REACH_M, self._cell.table_top_z_m
-        )
-        hover_m = np.array([*goal_m[:2], max(lowest_m, goal_m[2] + _HOVER_M)])
-        if here_m[2] < lowest_m - 0.005:
-            return _Wish("rise", np.array([*here_m[:2], lowest_m]), state.T_base_target[:3, :3],
-                         False)  # fmt: skip
-        return _Wish("reach", hover_m, R, False)
+        height_m = self._over_others(height_m, here_m, goal_m, above_m, others, FINGER_REACH_M)
+        stage = "descend" if height_m < here_m[2] and off_m < 0.05 else "reach"
+        return _Wish(stage, way_through(here_m, goal_m[:2], height_m), R, False)
 
     def _carry(self, state: PrivilegedState, name: str, place: Place) -> _Wish:
         # fingers that still close would lose what they lift
@@ -192,22 +202,47 @@ class Expert:
         away_m = float(np.hypot(*(goal_m - here_m)[:2]))
         above_m = max(0.0, float(here_m[2] - goal_m[2]))
         upright = downward(here_m, heading_rad(state.T_base_target))[:3, :3]
-        if away_m < _FUNNEL_M + _FUNNEL_SLOPE * above_m:
-            if self._arrived(state, goal_m):
-                return _Wish("release", goal_m, upright, False)
-            return _Wish("lower", goal_m, upright, True)
+        if away_m < _PLACE_FUNNEL.radius_m and self._arrived(state, goal_m[2]):
+            return _Wish("release", goal_m, upright, False)
         hang_m = float(tool_m[2] - state.boxes[name].low_m[2])
         others = [box for other, box in state.boxes.items() if other != name]
-        lowest_m = free_height_m(here_m, goal_m, others, hang_m, self._cell.table_top_z_m)
-        if here_m[2] < lowest_m - 0.005:
-            return _Wish("lift", np.array([*here_m[:2], max(lowest_m, _CARRY_Z_M)]), R, True)
-        return _Wish("move", np.array([*goal_m[:2], max(lowest_m, _CARRY_Z_M)]), upright, True)
+        height_m = min(goal_m[2] + _PLACE_FUNNEL.height_m(away_m), max(_CARRY_Z_M, goal_m[2]))
+        height_m = self._over_others(height_m, here_m, goal_m, above_m, others, hang_m)
+        wish_m = way_through(here_m, goal_m[:2], height_m)
+        lower = height_m < here_m[2]
+        lift = not lower and np.allclose(wish_m[:2], here_m[:2])
+        return _Wish("lower" if lower else "lift" if lift else "move", wish_m, upright, True)
 
-    def _arrived(self, state: PrivilegedState, goal_m: NDArray[np.float64]) -> bool:
-        """The target is there, the hand has followed, and it stands."""
+    def _over_others(
+        self,
+        height_m: float,
+        here_m: NDArray[np.float64],
+        goal_m: NDArray[np.float64],
+        above_m: float,
+        others: list[Box],
+        hang_m: float,
+    ) -> float:
+        """The height that is wished, or what is needed over others, less and less near the goal."""
+        away_m = float(np.hypot(*(goal_m - here_m)[:2])) - _NARROW_M - _NARROW_SLOPE * above_m
+        if away_m <= 0.0:
+            return height_m
+        # what the thing stands on, or will stand on, is in nobody's way
+        bottom_m = goal_m[2] - hang_m + _UNDERNEATH_M
+        high = [box for box in others if box.high_m[2] > bottom_m]
+        free_m = free_height_m(here_m, goal_m, high, hang_m, self._cell.table_top_z_m)
+        if not high or free_m <= self._cell.table_top_z_m + hang_m + CLEARANCE_M:
+            return height_m
+        over_m = free_m + _OVER_M - goal_m[2]
+        # what is tall tips over when it is touched: nothing gradual beside it
+        share = 1.0 if over_m > _TALL_M else min(1.0, away_m / _FADE_M)
+        return max(height_m, goal_m[2] + share * over_m)
+
+    def _arrived(self, state: PrivilegedState, height_m: float) -> bool:
+        """The target is down there, the hand has followed, and it stands."""
         here_m = state.T_base_target[:3, 3]
+        lowest_m = self._cell.workspace_min_m[2] + 0.001
         return bool(
-            np.linalg.norm(self._clipped(goal_m) - here_m) < _ARRIVED_M
+            abs(max(height_m, lowest_m) - here_m[2]) < _ARRIVED_M
             and np.linalg.norm(state.T_base_ee[:3, 3] - here_m) < _FOLLOWED_M
             and np.linalg.norm(state.ee_velocity_m_s) < _STILL_M_S
         )
@@ -216,6 +251,12 @@ class Expert:
         """The nearest point of the workspace, a little inside."""
         low_m, high_m = self._cell.workspace_min_m, self._cell.workspace_max_m
         return np.clip(position_m, low_m + 0.001, high_m - 0.001)
+
+
+def _radius_m(grasp: Grasp) -> float:
+    """How far off the open hand may be for a grasp."""
+    room_m = (_FINGER_OPENING_M - grasp.width_m) / 2
+    return float(np.clip(_ROOM_SHARE * room_m, *_RADIUS_M))
 
 
 def _is_held(state: PrivilegedState) -> bool:

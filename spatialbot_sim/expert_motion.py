@@ -26,7 +26,7 @@ _FINGERS_HALF_M = 0.06
 _HAND_HALF_M = 0.115
 """Half of what the hand above them sweeps."""
 _HAND_ABOVE_TOOL_M = 0.040
-_CLEARANCE_M = 0.025
+CLEARANCE_M = 0.025
 
 
 def step_towards(
@@ -85,7 +85,7 @@ def free_height_m(
             low_m, high_m = box.low_m[:2] - half_m, box.high_m[:2] + half_m
             if _crosses(from_m[:2], to_m[:2], low_m, high_m):
                 free_m = max(free_m, height_m)
-    return free_m + _CLEARANCE_M
+    return free_m + CLEARANCE_M
 
 
 def _crosses(

@@ -91,7 +91,7 @@ class GlimpseStager:
                 name = scene.objects[int(rng.integers(len(scene.objects)))].name
             T_grasp = self._grasp(scene, name)
             return any(
-                self._stand(_above(T_grasp, rng, (0.0, 0.12), (0.003, 0.15), 0.1))
+                self._stand(_above(T_grasp, rng, (-0.03, 0.12), (0.003, 0.15), 0.1))
                 for _ in range(_TRIES)
             )
         if wanted == "released":
@@ -190,7 +190,7 @@ class GlimpseStager:
         place = place_of(scene, self._cell.table_top_z_m)
         R = downward(np.zeros(3), yaw_rad)[:3, :3]
         T_release = downward(release_m(place, R @ T_tool_thing[:3, 3]), yaw_rad)
-        return _above(T_release, rng, (0.0, 0.15), (0.003, 0.2), 0.0)
+        return _above(T_release, rng, (-0.03, 0.15), (0.003, 0.2), 0.0)
 
     def _holds(self, scene: Scene, T_tool_thing: NDArray[np.float64]) -> bool:
         self._rest(closed=True)
@@ -227,10 +227,12 @@ def _above(
     """A tool pose somewhere in the funnel above an aim.
 
     Args:
+        height_m: between which it is drawn; what is below 0 is right at the aim, so that what is
+            done there is seen often enough.
         sideways: standard deviation of each horizontal axis [m]: at the aim, and what it grows by
             per metre of height.
     """
-    up_m = rng.uniform(*height_m)
+    up_m = max(0.0, rng.uniform(*height_m))
     off_m = rng.normal(0.0, sideways[0] + sideways[1] * up_m, 2)
     yaw_rad = heading_rad(T_aim) + rng.normal(0.0, turn_sigma_rad)
     return downward(T_aim[:3, 3] + np.array([*off_m, up_m]), float(yaw_rad))
