@@ -17,6 +17,11 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from spatialbot_model.contracts.action_spec import ACTION_NAMES, NUM_BINS
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.modeling.aligned_loss import (
+    IGNORED_TARGET,
+    aligned_loss,
+    kept_targets,
+)
 from spatialbot_model.modeling.config import SpatialBotConfig
 from spatialbot_model.modeling.projector import (
     ImageTokenEmbedding,
@@ -26,9 +31,6 @@ from spatialbot_model.modeling.projector import (
 )
 from spatialbot_model.modeling.robot_state import RobotStateEmbedding
 from spatialbot_model.modeling.vision import make_vision_tower, patch_features
-
-IGNORED_TARGET = -100
-"""Where nothing is to be predicted, in `labels` and `targets`."""
 
 IMAGE_INPUTS = ("pixel_values", "image_roles", "image_ages", "image_features", "robot_state")
 
@@ -315,7 +317,9 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         if labels is not None:
             targets = F.pad(labels[:, 1:], (0, 1), value=IGNORED_TARGET)
         if targets is not None:
-            outputs.loss = aligned_loss(outputs.logits, _kept(targets, logits_to_keep), num_items)
+            outputs.loss = aligned_loss(
+                outputs.logits, kept_targets(targets, logits_to_keep), num_items
+            )
         answer: CausalLMOutputWithPast = outputs
         return answer
 
@@ -384,37 +388,6 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
             expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, **kwargs
         )
         return expanded
-
-
-def aligned_loss(logits: Tensor, targets: Tensor, num_items: Tensor | int | None = None) -> Tensor:
-    """Cross entropy of (B, T, V) logits against (B, T) targets in fp32, -100 ignored.
-
-    The mean over supervised positions, or their sum over `num_items` when that is given. Zero
-    when nothing is supervised.
-    """
-    targets = targets.to(logits.device)
-    total = F.cross_entropy(
-        logits.flatten(0, -2).float(),
-        targets.flatten(),
-        ignore_index=IGNORED_TARGET,
-        reduction="sum",
-    )
-    count = (targets != IGNORED_TARGET).sum().clamp(min=1) if num_items is None else num_items
-    return total / count
-
-
-def supervised_positions(targets: Tensor) -> Tensor:
-    """(K,) positions that are supervised in any row of aligned (B, T) targets.
-
-    As `logits_to_keep`, they spare the head the rest: most of a prompt is images.
-    """
-    return (targets != IGNORED_TARGET).any(dim=0).nonzero().flatten()
-
-
-def _kept(targets: Tensor, logits_to_keep: int | Tensor) -> Tensor:
-    if isinstance(logits_to_keep, int):
-        return targets[:, -logits_to_keep:] if logits_to_keep else targets
-    return targets[:, logits_to_keep]
 
 
 def _to_list(values: Tensor | Sequence[int]) -> list[int]:

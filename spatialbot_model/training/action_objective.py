@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spatialbot_model.contracts.action_spec import ACTION_NAMES, NUM_BINS
+from spatialbot_model.modeling.aligned_loss import IGNORED_TARGET
 from spatialbot_model.modeling.spatialbot import (
-    IGNORED_TARGET,
     WAYPOINT_AXES,
     SpatialBotForConditionalGeneration,
 )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spatialbot_model.contracts.action_spec import ACTION_NAMES, NUM_BINS
-from spatialbot_model.modeling.spatialbot import (
+from spatialbot_model.modeling.aligned_loss import (
     IGNORED_TARGET,
     aligned_loss,
     supervised_positions,

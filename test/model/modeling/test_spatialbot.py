@@ -10,7 +10,7 @@ from transformers import DynamicCache, StaticCache
 
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.modeling import SpatialBotForConditionalGeneration, make_config, make_model
-from spatialbot_model.modeling.spatialbot import supervised_positions
+from spatialbot_model.modeling.aligned_loss import supervised_positions
 
 Model = SpatialBotForConditionalGeneration
 MakePrompt = Callable[..., dict[str, torch.Tensor]]
