@@ -25,7 +25,13 @@ from spatialbot_sim.camera_faults import (
     InjectedFault,
     recalibrated,
 )
-from spatialbot_sim.fr3_server import GRIPPER_PORT, ROBOT_PORT, Fr3Server, check_address
+from spatialbot_sim.fr3_server import (
+    GRIPPER_PORT,
+    ROBOT_PORT,
+    Fr3Server,
+    TickState,
+    check_address,
+)
 from spatialbot_sim.frame_server import FrameServer
 from spatialbot_sim.judge import Verdict, judge
 from spatialbot_sim.pacing import PolicyLagGate
@@ -180,6 +186,10 @@ class Lab:
     def judge(self) -> Verdict:
         """Ground truth of the scene; on the physics thread (see `submit` and `on_tick`)."""
         return judge(self._robot.world, self._scene)
+
+    def tick_state(self) -> TickState:
+        """What the arm did in the last tick; on the physics thread (see `on_tick`)."""
+        return self._robot.tick_state()
 
     def _do_calls(self) -> None:
         while True:

@@ -105,6 +105,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             " simulated time against real time",
             "spatialbot_ros.benchmarks.faults",
         ),
+        "kills": Benchmark(
+            "each node killed during pick and place, started again, and the work goes on: time to"
+            " rest in robot time against a control period",
+            "spatialbot_ros.benchmarks.kills",
+        ),
         "qa": Benchmark(
             "questions about pictures: items a second against a plain loop, memory, killed runs",
             "spatialbot_ros.benchmarks.qa",

@@ -8,7 +8,9 @@ injected on `/simulation/inject_camera_fault` (``NAME SECONDS``, docs/camera.md)
 import threading
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -32,6 +34,7 @@ from spatialbot_ros.safety_records import TELEOP
 from spatialbot_sim.camera_faults import InjectedFault
 from spatialbot_sim.lab import Lab, LabOptions
 from spatialbot_sim.tasks import TASKS
+from spatialbot_sim.tick_log import TickLogWriter
 
 _TICKS_PER_CLOCK = 10
 _TICKS_PER_STATUS = 200
@@ -62,6 +65,7 @@ class SimulationParameters:
         high=10.0,
     )
     cell_file: str = parameter("", "cell YAML; empty = shipped")
+    tick_log: str = parameter("", "file for a log of the arm's every millisecond; empty = none")
 
 
 class SimulationNode(Node):
@@ -83,6 +87,7 @@ class SimulationNode(Node):
             ),
         )
         self._lab.on_tick = self._on_tick
+        self._tick_log = TickLogWriter(Path(p.tick_log)) if p.tick_log else None
         self._clock_publisher = self.create_publisher(Clock, "/clock", _CLOCK_QOS)
         self._status_publisher = self.create_publisher(
             TaskStatus, "/simulation/task_status", QoSProfile(depth=10)
@@ -147,7 +152,10 @@ class SimulationNode(Node):
                 return
             finally:
                 self._opened.set()
-            self._lab.run()
+            with ExitStack() as stack:
+                if self._tick_log is not None:
+                    stack.enter_context(self._tick_log)
+                self._lab.run()
         except Exception as error:
             # whatever it was: a clock that stands still must end the node, not freeze the others
             self._error = error
@@ -160,6 +168,8 @@ class SimulationNode(Node):
         raise SimulationError(f"the physics loop broke: {self._error!r}")
 
     def _on_tick(self, ticks: int, time_ns: int) -> None:
+        if self._tick_log is not None:
+            self._tick_log.append(self._lab.tick_state())
         if ticks % _TICKS_PER_CLOCK == 0:
             self._clock_publisher.publish(Clock(clock=ns_to_stamp(time_ns)))
         if ticks % _TICKS_PER_STATUS == 0:
