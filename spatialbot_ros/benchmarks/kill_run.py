@@ -158,7 +158,7 @@ def _relaunch(
         stack.start_all()
     elif stack.is_supervised(name):
         account.relaunch = "supervisor"
-        stack.wait_respawned(name)
+        stack.let_respawn(name)
     else:
         account.relaunch = "by hand"
         if name == "vla":

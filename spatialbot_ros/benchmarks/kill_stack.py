@@ -65,6 +65,7 @@ class KillStack:
         """End every node in order, by force if need be."""
         for process in self._processes.values():
             if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
                 process.send_signal(signal.SIGINT)
         ends_s = time.monotonic() + _END_S
         for process in self._processes.values():
@@ -98,7 +99,10 @@ class KillStack:
         return self._specs[name].respawn
 
     def kill(self, name: str) -> float:
-        """SIGKILL to the node itself, not to who watches over it; returns the monotonic clock [s].
+        """SIGKILL to the node itself; returns the monotonic clock [s].
+
+        Whoever watches over it does not start it again before `let_respawn`, so that what
+        happens without it can be seen on a machine of any speed.
 
         Raises:
             SimulationError: it does not run.
@@ -106,14 +110,25 @@ class KillStack:
         pid = self._pid(self._specs[name])
         if pid is None:
             raise SimulationError(f"node {name} does not run; its log is in {self._folder}")
+        if self.is_supervised(name):
+            self._processes[name].send_signal(signal.SIGSTOP)
         now_s = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         if not self.is_supervised(name):
             self._processes[name].wait()
         return now_s
 
+    def let_respawn(self, name: str) -> None:
+        """Let the supervisor go on, and wait until it has started the node again.
+
+        Raises:
+            SimulationError: it has not.
+        """
+        self._processes[name].send_signal(signal.SIGCONT)
+        self.wait_respawned(name)
+
     def wait_respawned(self, name: str) -> None:
-        """Until the supervisor has started the node again.
+        """Until the supervisor has started the node.
 
         Raises:
             SimulationError: it has not.

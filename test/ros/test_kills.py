@@ -68,7 +68,7 @@ def test_a_node_that_does_not_run_cannot_be_killed(tmp_path: Path) -> None:
         stack.wait_respawned("depth_service")
         stack.kill("depth_service")
         # not its supervisor, which starts it again
-        stack.wait_respawned("depth_service")
+        stack.let_respawn("depth_service")
         stack.start("recorder")
         stack.kill("recorder")
         with pytest.raises(SimulationError, match="recorder does not run"):
