@@ -61,6 +61,7 @@ class FaultyArm:
         self._since_s = 0.0
         self._paused_s = 0.0
         self._last: ArmState | None = None
+        self._heard: ArmState | None = None
         self.num_commands = 0
 
     def begin(self, name: str) -> None:
@@ -71,7 +72,7 @@ class FaultyArm:
         """
         if name not in ARM_FAULTS:
             raise UnknownNameError("fault of the arm", name, ARM_FAULTS)
-        self.truth()
+        self._heard = self.truth()
         self._fault, self._since_s = name, self._clock.now_s
         if name == REFLEX:
             self._arm.trip_reflex()
@@ -100,10 +101,10 @@ class FaultyArm:
 
     def read_state(self) -> ArmState:
         """See `ports.Arm`."""
-        if self._fault == SILENCE and self._last is not None:
+        if self._fault == SILENCE and self._heard is not None:
             if self._clock.now_s - self._since_s >= _GIVES_UP_S:
                 raise RobotConnectionError(f"no state from the robot for {_GIVES_UP_S:g} s")
-            return self._last
+            return self._heard
         self._check_reachable()
         state = self.truth()
         return replace(state, mode=ArmMode.USER_STOPPED) if self._fault == USER_STOP else state

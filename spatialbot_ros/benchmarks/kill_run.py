@@ -122,7 +122,6 @@ def kill_node(stack: KillStack, lab: LabClient, name: str, seed: int, quick: boo
     try:
         _wait(lambda: work.num_steps >= kill_step and _moves(stack.ticks()), _LOOK_S, work)
         killed_s = stack.kill(name)
-        relaunched_s = time.monotonic()
         if name == SIMULATION:
             _wait(lambda: _state(lab) == "disconnected", _LOOK_S, work)
         else:
@@ -134,7 +133,6 @@ def kill_node(stack: KillStack, lab: LabClient, name: str, seed: int, quick: boo
             work.abandon()
         work.wait(_END_S)
     account.instruction = work.reason
-    account.relaunch_s = time.monotonic() - relaunched_s
     if name in ("executor", "vla"):
         _judge_rest(account, stack, killed_s)
     if name != SIMULATION:
@@ -148,6 +146,7 @@ def _relaunch(
     stack: KillStack, lab: LabClient, account: KillAccount, work: _Instruction, episode: str
 ) -> None:
     name = account.name
+    begun_s = time.monotonic()
     if name == SIMULATION:
         # ROS time went with it: the launch ends all nodes, and is started again
         account.relaunch = "all, by hand"
@@ -166,6 +165,7 @@ def _relaunch(
         lab.executor_state = lab.task_status = None
         stack.start(name)
     lab.wait_ready(_READY_S, recorder=True)
+    account.relaunch_s = time.monotonic() - begun_s
 
 
 def _close(lab: LabClient, account: KillAccount, episode: Path) -> None:

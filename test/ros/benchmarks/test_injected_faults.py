@@ -132,6 +132,7 @@ def test_a_silent_robot_is_given_up_after_a_second(arm: FaultyArm, clock: Manual
     before_s = arm.read_state().robot_time_s
     arm.begin(SILENCE)
     clock.wait(0.9)
+    assert arm.truth().robot_time_s > before_s
     assert arm.read_state().robot_time_s == before_s
     clock.wait(0.2)
     with pytest.raises(RobotConnectionError):
