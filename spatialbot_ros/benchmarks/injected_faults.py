@@ -29,7 +29,7 @@ from spatialbot_ros.nodes.episode_feed import EpisodeFeed
 
 TASK = "pick_place"
 _PER_SCENE = 6
-_FIRST_S, _PAUSE_S, _SCENE_S = 0.8, 0.5, 90.0
+_FIRST_S, _PAUSE_S, _SCENE_S = 0.6, 0.3, 90.0
 _MOVED_MM = 0.5
 _OURS_MS = 200.0
 

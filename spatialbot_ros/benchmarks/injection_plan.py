@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatialbot_ros.benchmarks.faulty_answers import POLICY_FAULTS, SILENT
+from spatialbot_ros.benchmarks.faulty_answers import (
+    GRIPPER_FLICKER,
+    OSCILLATION,
+    POLICY_FAULTS,
+    SILENT,
+)
 from spatialbot_ros.benchmarks.faulty_arm import ARM_FAULTS, SILENCE
 from spatialbot_sim.camera_faults import FAULTS as CAMERA_FAULTS
 
@@ -13,9 +18,10 @@ EXECUTOR_STALLED = "executor_stalled"
 """The executor's thread does not get to run."""
 
 ROBOT_FAULTS = (*ARM_FAULTS, EXECUTOR_STALLED)
-_SHORTEST_S, _LONGEST_S = 1.5, 2.2
-_TIMEOUT_S = 2.0
-_BEYOND_TIMEOUT_S = 0.6
+_SHORTEST_S, _LONGEST_S = 1.3, 1.8
+_LATE_S = 0.9
+_LATE = (SILENT, SILENCE, OSCILLATION, GRIPPER_FLICKER)
+"""It takes a while to notice them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,6 @@ def plan_faults(seed: int, num_faults: int) -> tuple[PlannedFault, ...]:
             decks[kind] = [str(name) for name in rng.permutation(names[kind])]
         name = decks[kind].pop()
         duration_s = float(rng.uniform(_SHORTEST_S, _LONGEST_S))
-        if name in (SILENT, SILENCE):
-            # as long as it takes to be noticed, and more
-            duration_s += _BEYOND_TIMEOUT_S
+        duration_s += _LATE_S if name in _LATE else 0.0
         plan.append(PlannedFault(number, kind, name, round(duration_s, 3)))
     return tuple(plan)

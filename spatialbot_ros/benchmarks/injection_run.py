@@ -38,7 +38,7 @@ _TOLD_AS = {
     **POLICY_FAULTS,
 }
 _STILL_M = 0.0005
-_LATCHED_S = 0.5
+_LATCHED_S = 0.3
 _GIVE_UP_S = 8.0
 _MS = 1e3
 
