@@ -35,10 +35,12 @@ _TALL_M = 0.15
 _TURN_M_PER_RAD = 0.08
 """A turn that is left counts like a distance that is left."""
 _FINGER_OPENING_M = 0.08
-_ROOM_SHARE = 0.6
+_ROOM_SHARE = 0.75
 """Of the room beside a thing between open fingers, how far off the hand may be."""
-_RADIUS_M = (0.005, 0.010)
-_PLACE_FUNNEL = Funnel(0.008, 0.02)
+_RADIUS_M = (0.006, 0.013)
+_ROUND_RADIUS_M = 0.009
+"""What has no sides slips out of fingers that are further off."""
+_PLACE_FUNNEL = Funnel(0.010, 0.02)
 _UNDERNEATH_M = 0.008
 _OVER_M = 0.03
 """Above the height at which nothing is hit."""
@@ -184,7 +186,8 @@ class Expert:
         opened = state.gripper_width_m > max(grasp.width_m + 0.015, min(_OPEN_ENOUGH_M, 0.08))
         if opened and off_m < funnel.radius_m and self._arrived(state, goal_m[2]):
             return _Wish("grasp", goal_m, R, True)
-        height_m = goal_m[2] + min(funnel.height_m(off_m), max(_HOVER_M, funnel.throat_m + _OVER_M))
+        hover_m = max(_HOVER_M, funnel.throat_m + _OVER_M)
+        height_m = goal_m[2] + min(funnel.height_from(above_m, off_m), hover_m)
         if not opened:
             height_m = max(height_m, goal_m[2] + 0.06)
         others = [box for other, box in state.boxes.items() if other != name]
@@ -206,7 +209,8 @@ class Expert:
             return _Wish("release", goal_m, upright, False)
         hang_m = float(tool_m[2] - state.boxes[name].low_m[2])
         others = [box for other, box in state.boxes.items() if other != name]
-        height_m = min(goal_m[2] + _PLACE_FUNNEL.height_m(away_m), max(_CARRY_Z_M, goal_m[2]))
+        wished_m = goal_m[2] + _PLACE_FUNNEL.height_from(above_m, away_m)
+        height_m = min(wished_m, max(_CARRY_Z_M, goal_m[2]))
         height_m = self._over_others(height_m, here_m, goal_m, above_m, others, hang_m)
         wish_m = way_through(here_m, goal_m[:2], height_m)
         lower = height_m < here_m[2]
@@ -256,7 +260,8 @@ class Expert:
 def _radius_m(grasp: Grasp) -> float:
     """How far off the open hand may be for a grasp."""
     room_m = (_FINGER_OPENING_M - grasp.width_m) / 2
-    return float(np.clip(_ROOM_SHARE * room_m, *_RADIUS_M))
+    radius_m = float(np.clip(_ROOM_SHARE * room_m, *_RADIUS_M))
+    return radius_m if grasp.yaws_rad else min(radius_m, _ROUND_RADIUS_M)
 
 
 def _is_held(state: PrivilegedState) -> bool:

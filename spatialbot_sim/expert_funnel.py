@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_RIM_M = 0.005
+_RIM_M = 0.010
 """Over so much more of distance the throat is left."""
 _STEEPNESS = 2.0
 """Height per distance above the throat."""
+_LEAVING_M = 0.02
+"""Beyond the rim, what is inside comes up over this much of distance."""
 _SETTING_OFF_M = 0.03
 """Below the height that is wished, sideways motion begins over this much of height ..."""
 _LOW_M = 0.04
@@ -39,6 +41,17 @@ class Funnel:
         rim = min(1.0, max(0.0, (away_m - self.radius_m) / _RIM_M))
         outside_m = max(0.0, away_m - self.radius_m - _RIM_M)
         return rim * self.throat_m + _STEEPNESS * outside_m
+
+    def height_from(self, above_m: float, away_m: float) -> float:
+        """The same for a tool at a height; a little outside it goes back inside as low as it is.
+
+        Rising would undo what was right if the distance is misjudged by some millimetres.
+        """
+        height_m = self.height_m(away_m)
+        if above_m >= height_m:
+            return height_m
+        share = min(1.0, max(0.0, (away_m - self.radius_m - _RIM_M) / _LEAVING_M))
+        return above_m + share * (height_m - above_m)
 
 
 def way_through(

@@ -77,8 +77,8 @@ def _serve(address: str, log: Path, paced: bool) -> int:
                 writer.append(server.tick_state())
                 ticks += 1
                 due_s += _TICK_S
-                # without a client there is no reason to hurry
-                if paced or not server.client_connected:
+                # at rest there is no reason to hurry, and the client needs the core
+                if paced or not server.motion_running:
                     wait_s = due_s - time.monotonic()
                     if wait_s > 0.0:
                         time.sleep(wait_s)

@@ -23,16 +23,29 @@ places_m = st.floats(-0.5, 0.5)
 
 def test_inside_it_reaches_the_bottom_and_above_the_throat_it_is_wide() -> None:
     assert FUNNEL.height_m(0.0) == FUNNEL.height_m(0.008) == 0.0
-    assert FUNNEL.height_m(0.013) == pytest.approx(0.04)
-    assert FUNNEL.height_m(0.043) == pytest.approx(0.10)
+    assert FUNNEL.height_m(0.018) == pytest.approx(0.04)
+    assert FUNNEL.height_m(0.048) == pytest.approx(0.10)
 
 
 @given(distances_m, distances_m)
 def test_it_rises_outwards_without_a_jump(one_m: float, other_m: float) -> None:
     near_m, far_m = sorted((one_m, other_m))
     step = FUNNEL.height_m(far_m) - FUNNEL.height_m(near_m)
-    # steepest in the rim: 4 cm over half a centimetre
-    assert 0.0 <= step <= 8.0 * (far_m - near_m) + 1e-12
+    # steepest in the rim: 4 cm over a centimetre
+    assert 0.0 <= step <= 4.0 * (far_m - near_m) + 1e-12
+
+
+@given(distances_m, st.floats(0.0, 0.3))
+def test_a_little_outside_nothing_rises_and_far_outside_all_does(away_m, above_m) -> None:
+    height_m, wished_m = FUNNEL.height_m(away_m), FUNNEL.height_from(above_m, away_m)
+    if above_m >= height_m:
+        assert wished_m == height_m
+    elif away_m <= 0.018:
+        assert wished_m == above_m
+    elif away_m >= 0.038:
+        assert wished_m == pytest.approx(height_m)
+    else:
+        assert above_m <= wished_m <= height_m
 
 
 @given(places_m, places_m, places_m, places_m, st.floats(0.0, 0.4), st.floats(0.0, 0.4))
