@@ -105,6 +105,8 @@ class ArmState:
         errors: names of active robot errors.
         twist_commanded: (6,) twist that the robot was commanded in its last millisecond, base
             frame: on the way to what `stream_twist` asked for; None where the arm has no such.
+        control_success_rate: share of the newest control commands that reached the robot in time,
+            0 while nothing is controlled; None where the arm has no such.
     """
 
     robot_time_s: float
@@ -116,6 +118,7 @@ class ArmState:
     mode: ArmMode
     errors: tuple[str, ...] = ()
     twist_commanded: NDArray[np.float64] | None = None
+    control_success_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

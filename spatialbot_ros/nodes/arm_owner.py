@@ -27,8 +27,9 @@ from spatialbot_ros.safety_records import ActionRequest, SafetyRecord
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.002
-_FIRST_BACKOFF_S = 0.5
-_LAST_BACKOFF_S = 5.0
+_RETRY_S = 0.1
+"""Between two attempts to reach the robot; what an attempt itself takes comes on top."""
+
 _MAX_WAITING_ACTIONS = 100
 _GRIPPER_OPEN_M = 0.075
 _GRIPPER_OPEN_TIMEOUT_S = 2.0
@@ -41,6 +42,22 @@ class Wish(Enum):
     RESUME = "resume"
     RECOVER = "recover"
     HOME = "home"
+
+
+class Wake(Protocol):
+    """How the owner waits: as much of `threading.Event` as it needs."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until `set` or for `timeout` seconds; whether it is set."""
+        ...
+
+    def set(self) -> None:
+        """End the wait; from any thread."""
+        ...
+
+    def clear(self) -> None:
+        """Forget it."""
+        ...
 
 
 class OwnerListener(Protocol):
@@ -85,10 +102,19 @@ class _Request:
 
 
 class ArmOwner:
-    """Runs one arm with one executor. `start` begins, `close` ends; both on the main thread."""
+    """Runs one arm with one executor. `start` begins, `close` ends; both on the main thread.
+
+    Args:
+        wake: how it waits; for runs on simulated time.
+    """
 
     def __init__(
-        self, arm: Arm, executor: Executor, config: OwnerConfig, listener: OwnerListener
+        self,
+        arm: Arm,
+        executor: Executor,
+        config: OwnerConfig,
+        listener: OwnerListener,
+        wake: Wake | None = None,
     ) -> None:
         self._arm = arm
         self._executor = executor
@@ -96,7 +122,7 @@ class ArmOwner:
         self._listener = listener
         self._mailbox: deque[ActionRequest | _Request] = deque()
         self._mailbox_lock = threading.Lock()
-        self._wake = threading.Event()
+        self._wake: Wake = threading.Event() if wake is None else wake
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_tick_s = 0.0
@@ -151,14 +177,12 @@ class ArmOwner:
         self._wake.set()
 
     def _run(self) -> None:
-        backoff_s = _FIRST_BACKOFF_S
         try:
             while not self._ending.is_set():
                 self._listener.on_state(self._executor)
                 try:
                     self._arm.connect()
                     state = self._arm.read_state()
-                    backoff_s = _FIRST_BACKOFF_S
                     self._executor.connected(state)
                     self._last_tick_s = state.robot_time_s
                     self._serve()
@@ -170,8 +194,7 @@ class ArmOwner:
                     self._lose(f"internal error, {type(error).__name__}: {error}")
                 else:
                     return
-                self._wait_disconnected(backoff_s)
-                backoff_s = min(2.0 * backoff_s, _LAST_BACKOFF_S)
+                self._wait_disconnected()
         finally:
             self._arm.close()
             self._refuse_waiting()
@@ -181,14 +204,11 @@ class ArmOwner:
         self._listener.on_disconnected(reason)
         self._arm.close()
 
-    def _wait_disconnected(self, duration_s: float) -> None:
+    def _wait_disconnected(self) -> None:
         self._listener.on_state(self._executor)
-        slices = max(1, round(duration_s / 0.25))
-        for _ in range(slices):
-            self._wake.wait(0.25)
-            self._wake.clear()
-            if self._ending.is_set():
-                return
+        self._wake.wait(_RETRY_S)
+        self._wake.clear()
+        if not self._ending.is_set():
             self._empty_mailbox(state=None)
             self._listener.on_state(self._executor)
 

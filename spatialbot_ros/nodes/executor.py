@@ -45,6 +45,7 @@ from spatialbot_ros.nodes.qos import RECORDED, STOP
 from spatialbot_ros.nodes.runtime import run_node
 from spatialbot_ros.nodes.signal_watch import SignalWatch
 from spatialbot_ros.nodes.stop import STOP_TOPIC
+from spatialbot_ros.ports import ArmMode
 from spatialbot_ros.robots.registry import ArmSettings, make_arm
 from spatialbot_ros.safety import SafetyEnvelope
 from spatialbot_ros.safety_records import SafetyRecord, Severity
@@ -138,6 +139,7 @@ class ExecutorNode(Node):
         # stamp 0 means that simulated time has not begun
         self._last_stamp_ns = 0
         self._last_state: State | None = None
+        self._success_rate = ""
         # diagnostics run in another thread than the owner
         self._summary_lock = threading.Lock()
         self._summary: tuple[State, str, dict[str, str]] = (State.DISCONNECTED, "starting", {})
@@ -265,6 +267,11 @@ class ExecutorNode(Node):
             self.get_logger().info(text)
 
     def _values(self, executor: Executor) -> dict[str, str]:
+        measured = executor.measured
+        if measured is not None and measured.mode is ArmMode.MOVING:
+            # at rest the robot reports none
+            rate = measured.control_success_rate
+            self._success_rate = "" if rate is None else f"{rate:.2f}"
         return {
             "robot": self._parameters.robot,
             "address": self._parameters.robot_ip,
@@ -272,6 +279,7 @@ class ExecutorNode(Node):
             "safety_events": str(executor.num_safety_events),
             "control_cycles": str(self._owner.num_ticks),
             "longest_cycle_s": f"{self._owner.longest_tick_s:.3f}",
+            "control success rate": self._success_rate,
         }
 
     def _publish_diagnostics(self) -> None:

@@ -153,6 +153,7 @@ class FrankyArm:
                 mode=_MODES.get(state.robot_mode.name, ArmMode.OTHER),
                 errors=errors,
                 twist_commanded=_twist(state.O_dP_EE_c),
+                control_success_rate=float(state.control_command_success_rate),
             )
 
     def stream_twist(

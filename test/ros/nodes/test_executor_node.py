@@ -187,6 +187,22 @@ def test_a_reflex_needs_recover_and_resume(client, running):
     assert client.state.num_faults == 1
 
 
+def test_diagnostics_tell_how_many_commands_reach_the_robot(client, running):
+    client.send([(0.012, 0, 0)] * 3)
+    client.wait_for_state("hold")
+
+    def told():
+        values = {v.key: v.value for m in client.diagnostics for v in m.status[0].values}
+        return values["control success rate"] if values else ""
+
+    if running[1] is None:
+        client.diagnostics.clear()
+        wait_until(lambda: client.diagnostics)
+        assert told() == ""
+    else:
+        assert 0.0 < float(wait_until(told)) <= 1.0
+
+
 def test_diagnostics_tell_the_state(client):
     client.diagnostics.clear()
     status = wait_until(lambda: client.diagnostics and client.diagnostics[-1].status[0])
