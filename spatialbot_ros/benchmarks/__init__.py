@@ -108,7 +108,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "injected_faults": Benchmark(
             "faults of robot, camera and policy injected into pick and place: recovery in robot"
             " time against the 200 ms that are allowed",
-            "spatialbot_ros.benchmarks.injected_faults",
+            "spatialbot_ros.demo.injected_faults",
         ),
         "kills": Benchmark(
             "each node killed during pick and place, started again, and the work goes on: time to"

@@ -19,8 +19,9 @@ from spatialbot_model.contracts.errors import (
     UnknownNameError,
 )
 from spatialbot_model.contracts.types import PolicyStep
-from spatialbot_ros.benchmarks.faulty_answers import JUMP, POLICY_FAULTS, SILENT, AnswerFaults
-from spatialbot_ros.benchmarks.faulty_arm import (
+from spatialbot_ros.configuration import load_action_spec, load_cell
+from spatialbot_ros.demo.faulty_answers import JUMP, POLICY_FAULTS, SILENT, AnswerFaults
+from spatialbot_ros.demo.faulty_arm import (
     CLOCK_PAUSED,
     CONNECTION_LOST,
     REFLEX,
@@ -28,10 +29,9 @@ from spatialbot_ros.benchmarks.faulty_arm import (
     USER_STOP,
     FaultyArm,
 )
-from spatialbot_ros.benchmarks.injected_faults import run_injections, summarise
-from spatialbot_ros.benchmarks.injection_plan import ROBOT_FAULTS, plan_faults
-from spatialbot_ros.benchmarks.simulated_wake import SimulatedWake
-from spatialbot_ros.configuration import load_action_spec, load_cell
+from spatialbot_ros.demo.injected_faults import run_injections, summarise
+from spatialbot_ros.demo.injection_plan import ROBOT_FAULTS, plan_faults
+from spatialbot_ros.demo.simulated_wake import SimulatedWake
 from spatialbot_ros.ports import ArmMode
 from spatialbot_ros.robots.memory_arm import ManualClock
 from spatialbot_sim.camera_faults import FAULTS as CAMERA_FAULTS

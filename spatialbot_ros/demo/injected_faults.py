@@ -17,11 +17,11 @@ import numpy as np
 
 from spatialbot_model.contracts.episode import EpisodeMetadata
 from spatialbot_model.contracts.errors import ConfigurationError
-from spatialbot_ros.benchmarks.injection_lab import InjectionLab
-from spatialbot_ros.benchmarks.injection_plan import PlannedFault, plan_faults
-from spatialbot_ros.benchmarks.injection_run import STEP_S, FaultAccount, inject
 from spatialbot_ros.benchmarks.result import BenchmarkResult
 from spatialbot_ros.configuration import load_action_spec
+from spatialbot_ros.demo.injection_lab import InjectionLab
+from spatialbot_ros.demo.injection_plan import PlannedFault, plan_faults
+from spatialbot_ros.demo.injection_run import STEP_S, FaultAccount, inject
 from spatialbot_ros.episodes.check import check_episode
 from spatialbot_ros.episodes.writer import EpisodeWriter
 from spatialbot_ros.nodes.arm_owner import Wish

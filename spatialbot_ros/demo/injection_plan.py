@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatialbot_ros.benchmarks.faulty_answers import (
+from spatialbot_ros.demo.faulty_answers import (
     GRIPPER_FLICKER,
     OSCILLATION,
     POLICY_FAULTS,
     SILENT,
 )
-from spatialbot_ros.benchmarks.faulty_arm import ARM_FAULTS, SILENCE
+from spatialbot_ros.demo.faulty_arm import ARM_FAULTS, SILENCE
 from spatialbot_sim.camera_faults import FAULTS as CAMERA_FAULTS
 
 ROBOT, CAMERA, POLICY = "robot", "camera", "policy"

@@ -15,12 +15,12 @@ from spatialbot_model.contracts.errors import ActionParseError
 from spatialbot_model.contracts.frame_link import RawFrame
 from spatialbot_model.contracts.types import Observation, PolicyStep, RgbdFrame
 from spatialbot_model.policies.base import relocate
-from spatialbot_ros.benchmarks.faulty_answers import AnswerFaults
-from spatialbot_ros.benchmarks.faulty_arm import FaultyArm
-from spatialbot_ros.benchmarks.simulated_wake import SimulatedWake
 from spatialbot_ros.camera_faults import CameraFault
 from spatialbot_ros.configuration import load_safety_limits
+from spatialbot_ros.demo.faulty_answers import AnswerFaults
+from spatialbot_ros.demo.faulty_arm import FaultyArm
 from spatialbot_ros.demo.lockstep import LockstepLab
+from spatialbot_ros.demo.simulated_wake import SimulatedWake
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import ExecutorConfig, State
 from spatialbot_ros.nodes.arm_owner import ArmOwner, OwnerConfig, Wish

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatialbot_ros.benchmarks.faulty_answers import POLICY_FAULTS
-from spatialbot_ros.benchmarks.faulty_arm import (
+from spatialbot_ros.demo.faulty_answers import POLICY_FAULTS
+from spatialbot_ros.demo.faulty_arm import (
     CLOCK_PAUSED,
     CONNECTION_LOST,
     REFLEX,
     SILENCE,
     USER_STOP,
 )
-from spatialbot_ros.benchmarks.injection_lab import InjectionLab
-from spatialbot_ros.benchmarks.injection_plan import (
+from spatialbot_ros.demo.injection_lab import InjectionLab
+from spatialbot_ros.demo.injection_plan import (
     CAMERA,
     EXECUTOR_STALLED,
     POLICY,
