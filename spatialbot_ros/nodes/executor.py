@@ -222,7 +222,9 @@ class ExecutorNode(Node):
                     measured.gripper_width_m, executor.gripper_closed, holding, stamp_ns
                 )
                 self._publish(self._gripper, gripper)
-        self._publish(self._state, executor_to_msg(executor, stamp_ns))
+        # a new executor hears of simulated time a little later; a record would begin at stamp 0
+        if stamp_ns:
+            self._publish(self._state, executor_to_msg(executor, stamp_ns))
         with self._summary_lock:
             self._summary = (executor.state, executor.detail, self._values(executor))
 

@@ -14,6 +14,7 @@ from spatialbot_ros.cli.training_progress import describe_metrics
 
 RECIPES = (
     *("mini-rgbd", "mini-rgb", "mini-multitask"),
+    *("mini-rgbd-grounding", "mini-rgb-grounding"),
     *("paper-pretrain", "paper-finetune", "lora", "release-lora"),
 )
 
