@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spatialbot_model.contracts.message_fields import stamp_ns_of
-from spatialbot_model.contracts.robot_states import robot_state_of, state_of_frame
+from spatialbot_model.contracts.robot_states import robot_state_of, state_before, state_of_frame
 from spatialbot_model.contracts.types import RobotState
 
 _MAX_KEPT = 256
@@ -36,9 +36,13 @@ class _Track:
         self.stamps_ns.append(stamp_ns)
         self.messages.append(message)
 
-    def at(self, frame_ns: int) -> Any | None:
+    def at(self, frame_ns: int) -> tuple[Any, Any] | None:
+        """The message at a frame, and the one to compare it with or None."""
         number = state_of_frame(self.stamps_ns, frame_ns)
-        return None if number is None else self.messages[number]
+        if number is None:
+            return None
+        before = state_before(self.stamps_ns, number)
+        return self.messages[number], None if before is None else self.messages[before]
 
 
 class RobotStates:
@@ -68,4 +72,4 @@ class RobotStates:
             executor, gripper = self._executor.at(frame_ns), self._grippers.at(frame_ns)
         if executor is None or gripper is None:
             return None
-        return robot_state_of(executor, gripper)
+        return robot_state_of(executor[0], *gripper)

@@ -81,6 +81,7 @@ class TabletopEnv:
         self._reference = TargetReference(options.response_lag_s)
         self._q_rad = cell.home_joints_rad
         self._gripper_closed = False
+        self._last_width_m = 0.0
         self._num_steps = 0
         self._frame_number = 0
         self._world: World | None = None
@@ -138,6 +139,7 @@ class TabletopEnv:
         """Look, as at the start of an instruction: time and history begin here."""
         self._num_steps = 0
         self._frame_number = 0
+        self._last_width_m = float(self._driven.finger_m.sum())
         self._history.clear()
         return self._observe()
 
@@ -175,6 +177,7 @@ class TabletopEnv:
                 f"the action means {action.spec}, this environment runs {self._spec}"
             )
         drive = self._driven
+        self._last_width_m = float(drive.finger_m.sum())
         self._aim(action)
         if action.gripper_closed != self._gripper_closed:
             self._gripper_closed = action.gripper_closed
@@ -196,14 +199,16 @@ class TabletopEnv:
         """Joints, tool and hand as measured now."""
         drive = self._driven
         finger_m = drive.finger_m
+        width_m = float(finger_m.sum())
         return Proprioception(
             q_rad=drive.q_rad,
             dq_rad_s=drive.dq_rad_s,
             finger_m=finger_m,
             T_base_ee=self._T_base_ee(),
             T_base_target=self._reference.T_base_target,
-            gripper_width_m=float(finger_m.sum()),
+            gripper_width_m=width_m,
             gripper_closed=self._gripper_closed,
+            gripper_speed_m_s=(width_m - self._last_width_m) * self._spec.rate_hz,
         )
 
     def privileged_state(self) -> PrivilegedState:

@@ -19,6 +19,7 @@ class Proprioception:
         T_base_target: (4, 4) integrated target.
         gripper_width_m: opening between the fingers.
         gripper_closed: what the gripper was last asked to do.
+        gripper_speed_m_s: of the opening over the last step, positive = opening.
     """
 
     q_rad: NDArray[np.float64]
@@ -28,10 +29,15 @@ class Proprioception:
     T_base_target: NDArray[np.float64]
     gripper_width_m: float
     gripper_closed: bool
+    gripper_speed_m_s: float
 
     @property
     def state(self) -> RobotState:
         """What a policy is told of it."""
         return RobotState(
-            self.T_base_ee, self.T_base_target, self.gripper_width_m, self.gripper_closed
+            self.T_base_ee,
+            self.T_base_target,
+            self.gripper_width_m,
+            self.gripper_closed,
+            self.gripper_speed_m_s,
         )

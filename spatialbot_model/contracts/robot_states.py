@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from spatialbot_model.contracts.message_fields import pose_of
+from spatialbot_model.contracts.message_fields import pose_of, stamp_ns_of
 from spatialbot_model.contracts.types import RobotState
 
 LATE_NS = 30_000_000
 """At a beginning the frame may come first; a state that follows it so soon is taken for it."""
+
+SPEED_NS = 80_000_000
+"""A speed is a difference over at least so long: a control step, with stamps that jitter."""
 
 STALE_NS = 1_000_000_000
 """A state so much older than a frame says nothing about it: the executor fell silent."""
@@ -40,8 +43,23 @@ def state_of_frame(stamps_ns: Sequence[int], frame_ns: int) -> int | None:
     return None
 
 
-def robot_state_of(executor: Any, gripper: Any) -> RobotState:
+def state_before(stamps_ns: Sequence[int], number: int) -> int | None:
+    """Number of the state that the one of `number` is compared with, to know how fast it changes.
+
+    Returns:
+        The newest that is older by `SPEED_NS`; None when there is none, or only a stale one.
+    """
+    before = bisect_right(stamps_ns, stamps_ns[number] - SPEED_NS) - 1
+    if before < 0 or stamps_ns[number] - stamps_ns[before] > STALE_NS:
+        return None
+    return before
+
+
+def robot_state_of(executor: Any, gripper: Any, gripper_before: Any = None) -> RobotState:
     """State from an ExecutorState and a GripperState.
+
+    Args:
+        gripper_before: the GripperState of `state_before`; None = the fingers are at rest.
 
     Raises:
         ConfigurationError: numbers that are not finite, or no rotation.
@@ -49,4 +67,10 @@ def robot_state_of(executor: Any, gripper: Any) -> RobotState:
     # a quaternion of zeros is refused as what it becomes
     with np.errstate(invalid="ignore"):
         measured, target = pose_of(executor.measured), pose_of(executor.target)
-    return RobotState(measured, target, float(gripper.width), bool(gripper.closed_command))
+    speed_m_s = 0.0
+    if gripper_before is not None:
+        passed_ns = stamp_ns_of(gripper.header.stamp) - stamp_ns_of(gripper_before.header.stamp)
+        speed_m_s = float(gripper.width - gripper_before.width) / (passed_ns * 1e-9)
+    return RobotState(
+        measured, target, float(gripper.width), bool(gripper.closed_command), speed_m_s
+    )

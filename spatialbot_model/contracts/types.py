@@ -130,7 +130,7 @@ class PromptImage:
             raise ConfigurationError(f"image age is {self.age}, expected 0 (newest) or more")
 
 
-ROBOT_STATE_WIDTH = 20
+ROBOT_STATE_WIDTH = 21
 """Numbers of `RobotState.vector`."""
 
 
@@ -144,6 +144,8 @@ class RobotState:
             the measured one follows late.
         gripper_width_m: opening between the fingers.
         gripper_closed: what the gripper was last asked to do.
+        gripper_speed_m_s: of the opening in the last tenth of a second, positive = opening; tells
+            fingers that still close from those that hold something.
 
     Raises:
         ConfigurationError: no (4, 4) float64 poses, or numbers that are not finite.
@@ -153,6 +155,7 @@ class RobotState:
     T_base_target: NDArray[np.float64]
     gripper_width_m: float
     gripper_closed: bool
+    gripper_speed_m_s: float = 0.0
 
     def __post_init__(self) -> None:
         for pose in (self.T_base_ee, self.T_base_target):
@@ -161,10 +164,11 @@ class RobotState:
                     f"a robot's state has a pose of {pose.dtype} {pose.shape}, expected float64"
                     " (4, 4)"
                 )
-            if not (np.isfinite(pose).all() and np.isfinite(self.gripper_width_m)):
+            hand = (self.gripper_width_m, self.gripper_speed_m_s)
+            if not (np.isfinite(pose).all() and np.isfinite(hand).all()):
                 raise ConfigurationError(
-                    f"a robot's state has the pose {pose.tolist()} and the gripper width"
-                    f" {self.gripper_width_m} m; expected finite numbers"
+                    f"a robot's state has the pose {pose.tolist()} and the gripper width and speed"
+                    f" {hand} m, m/s; expected finite numbers"
                 )
 
     @classmethod
@@ -182,10 +186,16 @@ class RobotState:
         if np.isnan(vector).any():
             return None
         values = vector.astype(np.float64)
-        return cls(_pose(values[:9]), _pose(values[11:]), float(values[9]), bool(values[10]))
+        return cls(
+            _pose(values[:9]),
+            _pose(values[11:20]),
+            float(values[9]),
+            bool(values[10]),
+            float(values[20]),
+        )
 
     def vector(self) -> NDArray[np.float32]:
-        """(20,): measured pose (9), width [m], closed (0, 1), target pose (9).
+        """(21,): measured pose (9), width [m], closed (0, 1), target pose (9), finger speed [m/s].
 
         A pose is x, y, z [m] and the first two columns of the rotation.
         """
@@ -199,6 +209,7 @@ class RobotState:
                 target[:3, 3],
                 target[:3, 0],
                 target[:3, 1],
+                [self.gripper_speed_m_s],
             ]
         ).astype(np.float32)
 

@@ -26,6 +26,7 @@ from spatialbot_model.contracts.episode import (
     INSTRUCTION_TOPIC,
     POLICY_STEP_TOPIC,
     SAFETY_EVENT_TOPIC,
+    STATIC_TF_TOPIC,
     EpisodeMetadata,
 )
 from spatialbot_model.contracts.episode_images import (
@@ -34,8 +35,9 @@ from spatialbot_model.contracts.episode_images import (
 )
 from spatialbot_model.contracts.episode_sidecar import read_sidecar
 from spatialbot_model.contracts.errors import ActionSpecMismatchError, RecordingError
-from spatialbot_model.contracts.message_fields import intrinsics_of, stamp_ns_of
-from spatialbot_model.contracts.types import CameraIntrinsics, RgbdFrame
+from spatialbot_model.contracts.frame_tree import FrameTree
+from spatialbot_model.contracts.message_fields import intrinsics_of, stamp_ns_of, transform_of
+from spatialbot_model.contracts.types import BASE_FRAME, CameraIntrinsics, RgbdFrame
 from spatialbot_model.data.annotations import Annotations, annotations_of
 from spatialbot_model.data.bag_reader import (
     BagContents,
@@ -56,13 +58,16 @@ from spatialbot_model.data.robot_states import StampedMessages, step_states
 
 _COLOR_TOPICS = (COLOR_TOPIC, COLOR_COMPRESSED_TOPIC)
 _DEPTH_TOPICS = (DEPTH_TOPIC, DEPTH_COMPRESSED_TOPIC)
-_EVENT_TOPICS = (
+_OTHER_TOPICS = (
     ACTION_TOPIC,
     POLICY_STEP_TOPIC,
     INSTRUCTION_TOPIC,
     SAFETY_EVENT_TOPIC,
     COLOR_INFO_TOPIC,
     ANNOTATION_TOPIC,
+    EXECUTOR_STATE_TOPIC,
+    GRIPPER_TOPIC,
+    STATIC_TF_TOPIC,
 )
 _NO_BINS = 255
 _REFUSED = 2
@@ -78,12 +83,14 @@ class EpisodeIndex:
         metadata: what the episode says about itself.
         files: the bag's MCAP files.
         intrinsics: pinhole model of colour and aligned depth.
+        T_base_camera: (4, 4) pose of the colour camera's optical frame in the base frame, NaN where
+            the bag does not tell.
         color_channel, depth_channel: topics and definitions of the images.
         frame_stamps_ns: (F,) int64, ascending; only frames that a step needs.
         color_at, depth_at: (F, 4) int64: number of the file, and the `Location` in it.
         step_stamps_ns: (N,) int64: when each step was answered.
         step_frames: (N, H) int32: frames of a step by number, newest first, padded.
-        step_states: (N, 20) float32, `RobotState.vector` at or before the newest frame of each
+        step_states: (N, 21) float32, `RobotState.vector` at or before the newest frame of each
             step (right after it at the start of a recording), NaN where the bag does not tell.
         bins: (N, 7) uint8, 255 where the instruction ended without an action.
         sources, texts, instructions: of each step, see `ControlStep`.
@@ -95,6 +102,7 @@ class EpisodeIndex:
     metadata: EpisodeMetadata
     files: tuple[str, ...]
     intrinsics: CameraIntrinsics
+    T_base_camera: NDArray[np.float64]
     color_channel: Channel
     depth_channel: Channel
     frame_stamps_ns: NDArray[np.int64]
@@ -181,16 +189,16 @@ def _build(
     reader: BagReader,
     history: int,
 ) -> EpisodeIndex:
-    contents = reader.locate(
-        (*_COLOR_TOPICS, *_DEPTH_TOPICS, *_EVENT_TOPICS, EXECUTOR_STATE_TOPIC, GRIPPER_TOPIC)
-    )
+    contents = reader.locate((*_COLOR_TOPICS, *_DEPTH_TOPICS, *_OTHER_TOPICS))
     color_topic, color = _images(folder, reader, contents, _COLOR_TOPICS)
     depth_topic, depth = _images(folder, reader, contents, _DEPTH_TOPICS)
     if not contents.messages[COLOR_INFO_TOPIC]:
         raise RecordingError(f"{folder} holds no message of {COLOR_INFO_TOPIC}; nothing is learned")
     info_at = contents.messages[COLOR_INFO_TOPIC][0]
     try:
-        intrinsics = intrinsics_of(reader.message(contents.channels[COLOR_INFO_TOPIC], info_at))
+        info = reader.message(contents.channels[COLOR_INFO_TOPIC], info_at)
+        intrinsics = intrinsics_of(info)
+        T_base_camera = _camera_pose(reader, contents, info.header.frame_id)
         steps, lost = _steps(
             folder, metadata, reader, contents, sorted(set(color) & set(depth)), history
         )
@@ -220,6 +228,7 @@ def _build(
         metadata=metadata,
         files=files,
         intrinsics=intrinsics,
+        T_base_camera=T_base_camera,
         color_channel=contents.channels[color_topic],
         depth_channel=contents.channels[depth_topic],
         frame_stamps_ns=np.array(stamps, np.int64),
@@ -237,6 +246,18 @@ def _build(
         annotations=annotations,
         lost=dict(lost),
     )
+
+
+def _camera_pose(
+    reader: BagReader, contents: BagContents, optical_frame: str
+) -> NDArray[np.float64]:
+    tree = FrameTree()
+    for at in contents.messages[STATIC_TF_TOPIC]:
+        for entry in reader.message(contents.channels[STATIC_TF_TOPIC], at).transforms:
+            T = transform_of(entry.transform)
+            tree.set(entry.header.frame_id, entry.child_frame_id, T)
+    T_base_camera = tree.lookup(BASE_FRAME, optical_frame)
+    return np.full((4, 4), np.nan) if T_base_camera is None else T_base_camera
 
 
 def _stamped(reader: BagReader, contents: BagContents, topic: str) -> StampedMessages:

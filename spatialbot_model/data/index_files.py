@@ -23,8 +23,9 @@ from spatialbot_model.data.bag_reader import BAG_METADATA_NAME
 from spatialbot_model.data.episode_index import EpisodeIndex, build_index
 from spatialbot_model.data.mcap_file import Channel
 
-_VERSION = 5
+_VERSION = 6
 _ARRAYS = (
+    "T_base_camera",
     "frame_stamps_ns",
     "color_at",
     "depth_at",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialbot_model.contracts.errors import ConfigurationError
-from spatialbot_model.contracts.robot_states import robot_state_of, state_of_frame
+from spatialbot_model.contracts.robot_states import robot_state_of, state_before, state_of_frame
 from spatialbot_model.contracts.types import ROBOT_STATE_WIDTH
 
 
@@ -28,7 +28,7 @@ class StampedMessages:
 def step_states(
     executor: StampedMessages, grippers: StampedMessages, frames_ns: Sequence[int]
 ) -> NDArray[np.float32]:
-    """(N, 20) of `RobotState.vector` at each frame, NaN where the bag does not tell.
+    """(N, 21) of `RobotState.vector` at each frame, NaN where the bag does not tell.
 
     Args:
         executor: ExecutorState.
@@ -42,7 +42,12 @@ def step_states(
         if posed is None or gripper is None:
             continue
         try:
-            states[row] = robot_state_of(executor.read(posed), grippers.read(gripper)).vector()
+            before = state_before(grippers.stamps_ns, gripper)
+            states[row] = robot_state_of(
+                executor.read(posed),
+                grippers.read(gripper),
+                None if before is None else grippers.read(before),
+            ).vector()
         except ConfigurationError:
             # no pose was measured; a sample without one serves models that do not ask for it
             continue

@@ -10,8 +10,8 @@ from spatialbot_model.contracts.types import ROBOT_STATE_WIDTH
 from spatialbot_model.modeling.config import SpatialBotConfig
 
 _POSE_CENTER, _POSE_RANGE = (0.5, 0.0, 0.25, *[0.0] * 6), (0.25, 0.4, 0.25, *[1.0] * 6)
-_CENTER = (*_POSE_CENTER, 0.04, 0.5, *_POSE_CENTER)
-_HALF_RANGE = (*_POSE_RANGE, 0.04, 0.5, *_POSE_RANGE)
+_CENTER = (*_POSE_CENTER, 0.04, 0.5, *_POSE_CENTER, 0.0)
+_HALF_RANGE = (*_POSE_RANGE, 0.04, 0.5, *_POSE_RANGE, 0.05)
 """Of a `RobotState.vector` on a table top."""
 _TARGET = 11
 """Where the target's pose begins."""
@@ -34,7 +34,7 @@ class RobotStateEmbedding(nn.Module):
         self.unknown = nn.Parameter(torch.zeros(width))
 
     def forward(self, state: Tensor | None) -> Tensor:
-        """(B, 20) of `RobotState.vector` to (B, D); (1, D) of the unknown state for None."""
+        """(B, 21) of `RobotState.vector` to (B, D); (1, D) of the unknown state for None."""
         if state is None:
             return self.unknown[None]
         known = torch.isfinite(state).all(dim=-1, keepdim=True)

@@ -190,7 +190,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         return prompt_tokens
 
     def state_token(self, robot_state: Tensor | None) -> Tensor:
-        """(B, D) tokens of robot states (B, 20), see `RobotStateEmbedding`.
+        """(B, D) tokens of robot states (B, 21), see `RobotStateEmbedding`.
 
         Raises:
             ConfigurationError: the model was made without.
@@ -274,7 +274,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
             image_roles: (N,) of `pixel_values`.
             image_ages: (N,) of `pixel_values`.
             image_features: (sum of image tokens, D) instead of `pixel_values`.
-            robot_state: (B, 20) of `RobotState.vector`, for models that take it; with
+            robot_state: (B, 21) of `RobotState.vector`, for models that take it; with
                 `image_features` its tokens are among them.
             inputs_embeds: (B, T, D) instead of ids and images.
             attention_mask: as the language model takes it: (B, T), 4D, or its own mapping.
@@ -336,7 +336,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         Args:
             encoded: of `encode_images`.
             image_roles, image_ages: of all images, those that are joined to others included.
-            robot_state: (B, 20), see `state_token`.
+            robot_state: (B, 21), see `state_token`.
             num_rows: B; rows have equally many images where the model takes a state.
 
         Raises:

@@ -19,7 +19,7 @@ from spatialbot_model.contracts.types import PolicyStep, RgbdFrame, RobotState
 POLICY_PATH = "/policy"
 """Where the server speaks this protocol."""
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Both sides must have the same one; it changes with every change of a message. 2: a step may tell
 the robot's state."""
 

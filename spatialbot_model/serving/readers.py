@@ -219,6 +219,7 @@ _READERS: dict[type, dict[str, Callable[[Any, str], Any]]] = {
         "T_base_target": _pose,
         "gripper_width_m": _number,
         "gripper_closed": _flag,
+        "gripper_speed_m_s": _number,
     },
     PolicyStep: {
         "text": _text,

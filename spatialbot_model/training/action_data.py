@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spatialbot_model.contracts.action_codec import FINISHED_TEXT, DeltaAction
 from spatialbot_model.contracts.action_spec import NUM_BINS
 from spatialbot_model.contracts.conversation import Message
+from spatialbot_model.data.mirroring import mirror_y_m, mirrored_states
 from spatialbot_model.data.prompts import answer_text
 from spatialbot_model.data.samples import EpisodeDataset
 from spatialbot_model.processing.processor import SpatialBotProcessor
@@ -40,6 +41,7 @@ class ActionDataOptions:
         position_noise_m, width_noise_m: sigma of what is added to the robot's state, so that
             it is not trusted beyond what a robot can tell.
         feature_noise: sigma of what the features are multiplied by, around 1.
+        mirrored: learn from the mirror images of the scenes too.
     """
 
     history: int = 4
@@ -49,13 +51,20 @@ class ActionDataOptions:
     position_noise_m: float = 0.001
     width_noise_m: float = 0.001
     feature_noise: float = 0.0
+    mirrored: bool = False
 
 
 class ActionData:
     """Steps of a dataset; implements `training.contracts.TrainingData`.
 
+    Args:
+        store: the features, of mirrored pictures with `mirrored`.
+        episodes: numbers of those that are used; None = all.
+        mirrored: the scenes' mirror images instead.
+
     Raises:
         RecordingError: features of an episode were not built.
+        ConfigurationError: an episode's camera sees no mirrored scene.
     """
 
     def __init__(
@@ -66,17 +75,22 @@ class ActionData:
         options: ActionDataOptions | None = None,
         *,
         episodes: Sequence[int] | None = None,
+        mirrored: bool = False,
     ) -> None:
         self._processor, self._options = processor, options or ActionDataOptions()
         chosen = range(len(dataset.episodes)) if episodes is None else episodes
         self._episodes = [dataset.episodes[number] for number in chosen]
         self._store = store
         self._features = [store.open(episode) for episode in self._episodes]
-        rows = [action_rows(episode) for episode in self._episodes]
+        rows = [action_rows(episode, mirrored=mirrored) for episode in self._episodes]
         lengths = [len(episode) for episode in self._episodes]
         self._episode = np.repeat(np.arange(len(lengths)), lengths)
         self._step = np.concatenate([np.arange(length) for length in lengths])
-        self._states = np.concatenate([episode.step_states for episode in self._episodes])
+        states = [episode.step_states for episode in self._episodes]
+        if mirrored:
+            mirrors_m = [mirror_y_m(episode.T_base_camera) for episode in self._episodes]
+            states = [mirrored_states(*pair) for pair in zip(states, mirrors_m, strict=True)]
+        self._states = np.concatenate(states)
         self._labels = np.concatenate([part.labels for part in rows])
         self._points = np.concatenate([part.waypoints for part in rows])
         self._known = np.concatenate([part.known for part in rows])
@@ -134,7 +148,7 @@ class ActionData:
         """What B steps show, without any text.
 
         Returns:
-            newest (B, 2, P, C) and older (B, H - 1, 2, C) float16 features; robot_state (B, 20)
+            newest (B, 2, P, C) and older (B, H - 1, 2, C) float16 features; robot_state (B, 21)
             float32.
         """
         options, rng = self._options, np.random.default_rng(seed)

@@ -18,6 +18,12 @@ from spatialbot_model.contracts.action_codec import (
 )
 from spatialbot_model.contracts.action_spec import NUM_BINS
 from spatialbot_model.data.episode_index import EpisodeIndex
+from spatialbot_model.data.mirroring import (
+    mirror_y_m,
+    mirrored_bins,
+    mirrored_instruction,
+    mirrored_poses,
+)
 from spatialbot_model.data.samples import answer_of
 from spatialbot_model.training.waypoints import hindsight_waypoints, to_bins
 
@@ -53,11 +59,15 @@ class _Row(NamedTuple):
     instruction: str
 
 
-def action_rows(episode: EpisodeIndex) -> ActionRows:
+def action_rows(episode: EpisodeIndex, *, mirrored: bool = False) -> ActionRows:
     """The rows of all steps, those of a step together.
+
+    Args:
+        mirrored: as they are in the scene's mirror image.
 
     Raises:
         ActionParseError: an annotation's answer is none.
+        ConfigurationError: the episode's camera sees no mirrored scene.
     """
     labels = np.stack([_bins(answer_of(episode, step)) for step in range(len(episode))])
     hindsight = hindsight_waypoints(episode.step_states, labels[:, GRIPPER] > NUM_BINS // 2)
@@ -73,12 +83,19 @@ def action_rows(episode: EpisodeIndex) -> ActionRows:
             else:
                 others.append(row)
         rows += [own, *others]
+    bins = np.stack([row.bins for row in rows])
+    poses = np.stack([row.poses for row in rows])
+    instructions = tuple(row.instruction for row in rows)
+    if mirrored:
+        bins = mirrored_bins(bins)
+        poses = mirrored_poses(poses, mirror_y_m(episode.T_base_camera))
+        instructions = tuple(mirrored_instruction(text) for text in instructions)
     return ActionRows(
         np.array([row.step for row in rows], np.int64),
-        np.stack([row.bins for row in rows]),
-        to_bins(np.stack([row.poses for row in rows])),
+        bins,
+        to_bins(poses),
         np.stack([row.known for row in rows]),
-        tuple(row.instruction for row in rows),
+        instructions,
     )
 
 

@@ -73,19 +73,28 @@ def _make_task(request: TaskRequest, question_share: float) -> TrainingTask:
     model, processor = request.load_start(spec)
     datasets = [part for part in (split.train, split.validation) if part is not None]
     store = _build_features(request, model, processor, datasets)
+    mirrored: FeatureStore | None = None
+    if recipe.data.mirrored:
+        mirrored = _build_features(request, model, processor, [split.train], mirrored=True)
     choose_trained_weights(model, recipe)
     if store.device.type == "cpu":
         # the fused kernel's way back takes a quarter of a step there (measured)
         model.language_model.set_attn_implementation("eager")
 
     def samples(
-        dataset: EpisodeDataset, options: ActionDataOptions, factors: NDArray[np.float64]
+        dataset: EpisodeDataset,
+        options: ActionDataOptions,
+        factors: NDArray[np.float64],
+        mirrored: FeatureStore | None = None,
     ) -> TrainingData:
         actions = ActionData(dataset, processor, store, options)
         parts: list[tuple[TrainingData, NDArray[np.float64]]] = [(actions, factors)]
+        if mirrored is not None:
+            turned = ActionData(dataset, processor, mirrored, options, mirrored=True)
+            parts.append((turned, factors))
         if question_share:
             questions = DepthQuestionData(dataset, actions, processor, options.history)
-            total = float((actions.weights() * factors).sum()) / float(factors.sum())
+            total = len(parts) * float((actions.weights() * factors).sum()) / float(factors.sum())
             parts.append((questions, factors * total * question_share / (1 - question_share)))
         return MixtureData(parts, padding(processor))
 
@@ -96,7 +105,7 @@ def _make_task(request: TaskRequest, question_share: float) -> TrainingTask:
     return TrainingTask(
         model=model,
         objective=ActionObjective(recipe.objective),
-        train=samples(split.train, recipe.data, split.sample_weights),
+        train=samples(split.train, recipe.data, split.sample_weights, mirrored),
         validation=validation,
         save=model_saver(processor, recipe, spec),
         data_digest=split.digest,
@@ -111,6 +120,8 @@ def _build_features(
     model: SpatialBotForConditionalGeneration,
     processor: SpatialBotProcessor,
     parts: Sequence[EpisodeDataset],
+    *,
+    mirrored: bool = False,
 ) -> FeatureStore:
     """Features of all episodes; with several processes the first one makes them."""
     assert request.cache is not None
@@ -120,18 +131,19 @@ def _build_features(
         # the store copies the tower, where it is
         tower: Any = model.vision_tower
         tower.to("cuda" if torch.cuda.is_available() else "cpu")
-        store = FeatureStore(model, processor, request.cache, dtype)
+        store = FeatureStore(model, processor, request.cache, dtype, mirrored=mirrored)
         tower.to("cpu")
         missing = sum(not store.has(episode) for episode in episodes)
         if missing:
-            request.report(f"features of {missing} episodes are made, in {store.folder}")
+            what = "mirrored features" if mirrored else "features"
+            request.report(f"{what} of {missing} episodes are made, in {store.folder}")
         done = 0
 
         def count(episode: EpisodeIndex) -> None:
             nonlocal done
             done += 1
             if done % _REPORT_EVERY == 0:
-                request.report(f"features: {done} of {missing} episodes")
+                request.report(f"{what}: {done} of {missing} episodes")
 
         # a process takes as long to start as it takes for some episodes
         workers = min(_num_cores(), 1 + missing // _EPISODES_A_PROCESS)

@@ -84,7 +84,7 @@ class ConversationData:
         Returns:
             input_ids, attention_mask, targets (B, T) int64; with images pixel_values
             (N, 3, S, S) float32, image_roles (N,), image_ages (N,) int64, all images row by
-            row; robot_state (B, 20) float32, NaN where it is unknown.
+            row; robot_state (B, 21) float32, NaN where it is unknown.
 
         Raises:
             ConfigurationError, ContextLengthError, DepthCodecError: an example that the model

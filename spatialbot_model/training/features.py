@@ -53,6 +53,7 @@ class FeatureStore:
         processor: prepares the images.
         folder: files of several towers may share it.
         dtype: that the tower computes in.
+        mirrored: of the pictures turned left to right (`data.mirroring`).
     """
 
     def __init__(
@@ -61,7 +62,10 @@ class FeatureStore:
         processor: SpatialBotProcessor,
         folder: Path,
         dtype: torch.dtype = torch.float32,
+        *,
+        mirrored: bool = False,
     ) -> None:
+        self._mirrored = mirrored
         self._config, self._processor = model.config, processor
         tower: Any = copy.deepcopy(model.vision_tower)
         self._tower = tower.to(dtype).eval()
@@ -70,7 +74,8 @@ class FeatureStore:
             digest.update(name.encode() + weight.float().cpu().numpy().tobytes())
         digest.update(json.dumps(processor.image_settings.to_mapping()).encode())
         digest.update(str(model.config.pixel_shuffle).encode())
-        self.folder = folder / "features" / digest.hexdigest()[:16]
+        name = digest.hexdigest()[:16] + ("-mirrored" if mirrored else "")
+        self.folder = folder / "features" / name
 
     @property
     def device(self) -> torch.device:
@@ -131,10 +136,11 @@ class FeatureStore:
                 images = []
                 for number in range(start, min(start + _FRAMES_AT_ONCE, episode.num_frames)):
                     frame = episode.read_frame(reader, number)
-                    images += [
-                        PromptImage("rgb", frame.color),
-                        PromptImage("depth", frame.depth_mm),
-                    ]
+                    color, depth_mm = frame.color, frame.depth_mm
+                    if self._mirrored:
+                        color = np.ascontiguousarray(color[:, ::-1])
+                        depth_mm = np.ascontiguousarray(depth_mm[:, ::-1])
+                    images += [PromptImage("rgb", color), PromptImage("depth", depth_mm)]
                 pixels = self._processor.pixel_values(images).to(self.device)
                 features = patch_features(self._tower, config, pixels)
                 features = pixel_shuffle(features, config.pixel_shuffle)

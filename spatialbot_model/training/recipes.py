@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from spatialbot_model.contracts.errors import UnknownNameError
+from spatialbot_model.training.action_data import ActionDataOptions
 from spatialbot_model.training.recipe import Recipe
 
 
@@ -22,6 +23,7 @@ def mini_rgbd() -> Recipe:
         ema=0.998,
         precision="bfloat16",
         evaluate_every=250,
+        data=ActionDataOptions(mirrored=True),
     )
 
 

@@ -43,7 +43,7 @@ def hindsight_waypoints(states: NDArray[np.float32], wants_closed: NDArray[np.bo
     """The waypoints of one episode's steps.
 
     Args:
-        states: (N, 20) of `RobotState.vector`; NaN where unknown.
+        states: (N, 21) of `RobotState.vector`; NaN where unknown.
         wants_closed: (N,) whether the answer to learn closes the gripper.
     """
     num_steps = len(states)

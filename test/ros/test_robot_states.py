@@ -1,5 +1,6 @@
 """The states that wait for their frames: order, clock resets, two topics of different age."""
 
+import pytest
 import synthetic_episode as synthetic
 
 from spatialbot_model.contracts.transforms import compose
@@ -51,6 +52,16 @@ def test_a_frame_gets_its_own_state_and_not_the_newest() -> None:
     assert after is not None
     assert (before.T_base_ee[0, 3], before.gripper_closed) == (0.04, False)
     assert (after.T_base_ee[0, 3], after.gripper_closed) == (0.05, True)
+
+
+def test_fingers_are_as_fast_as_they_were_in_the_last_tenth_of_a_second() -> None:
+    states = RobotStates()
+    states.add_executor(executor(0))
+    for k in range(10):
+        # 2 mm in 20 ms, then at rest
+        states.add_gripper(gripper(k * 20 * MS, 0.08 - 0.002 * min(k, 5)))
+    speeds_m_s = [states.at(k * 20 * MS).gripper_speed_m_s for k in (0, 3, 4, 5, 7, 9)]
+    assert speeds_m_s == pytest.approx([0.0, 0.0, -0.1, -0.1, -0.05, 0.0])
 
 
 def test_a_clock_that_was_set_back_begins_anew() -> None:

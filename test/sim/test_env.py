@@ -101,12 +101,16 @@ def test_the_target_stays_in_the_workspace_and_near_the_arm(blind, cell) -> None
 
 def test_the_hand_takes_its_time_and_finishes_what_it_began(blind) -> None:
     blind.reset(SCENE)
-    widths_m = []
+    assert blind.proprioception().gripper_speed_m_s == 0.0
+    widths_m = [blind.proprioception().gripper_width_m]
     for step in range(30):
         # open again is wished for while the hand still closes
         blind.step(act(closed=step < 2))
-        widths_m.append(blind.proprioception().gripper_width_m)
-    assert 0.03 < widths_m[1] < 0.078
+        hand = blind.proprioception().state
+        # how fast it was in this step of 0.1 s
+        assert hand.gripper_speed_m_s == pytest.approx(10 * (hand.gripper_width_m - widths_m[-1]))
+        widths_m.append(hand.gripper_width_m)
+    assert 0.03 < widths_m[2] < 0.078
     assert min(widths_m) < 0.002
     assert widths_m[-1] > 0.078
 

@@ -78,13 +78,18 @@ def test_the_newest_frame_of_an_observation_is_the_first() -> None:
     st.tuples(*[st.floats(-1.0, 1.0)] * 3),
     st.floats(0.0, 0.08),
     st.booleans(),
+    st.floats(-0.2, 0.2),
 )
 def test_a_robots_state_comes_back_from_its_vector(
-    rpy_rad: tuple[float, ...], position_m: tuple[float, ...], width_m: float, closed: bool
+    rpy_rad: tuple[float, ...],
+    position_m: tuple[float, ...],
+    width_m: float,
+    closed: bool,
+    speed_m_s: float,
 ) -> None:
     T_base_ee = compose(rpy_to_matrix(rpy_rad), position_m)
     T_base_target = compose(np.diag([1.0, -1.0, -1.0]), position_m[::-1])
-    vector = RobotState(T_base_ee, T_base_target, width_m, closed).vector()
+    vector = RobotState(T_base_ee, T_base_target, width_m, closed, speed_m_s).vector()
     assert vector.dtype == np.float32
     assert vector.shape == (ROBOT_STATE_WIDTH,)
     assert vector[:3].tolist() == np.float32(position_m).tolist()
@@ -92,6 +97,7 @@ def test_a_robots_state_comes_back_from_its_vector(
     assert vector[6:9].tolist() == T_base_ee[:3, 1].astype(np.float32).tolist()
     assert vector[9:11].tolist() == [np.float32(width_m), float(closed)]
     assert vector[11:14].tolist() == np.float32(position_m[::-1]).tolist()
+    assert vector[20] == np.float32(speed_m_s)
     back = RobotState.from_vector(vector)
     assert back is not None
     np.testing.assert_allclose(back.T_base_ee, T_base_ee, atol=1e-6)
@@ -106,7 +112,7 @@ def test_an_unknown_state_is_none_and_a_broken_one_is_refused() -> None:
     assert RobotState.from_vector(unknown) is None
     unknown[:9] = 0.0
     assert RobotState.from_vector(unknown) is None
-    with pytest.raises(ConfigurationError, match=r"expected \(20,\)"):
+    with pytest.raises(ConfigurationError, match=r"expected \(21,\)"):
         RobotState.from_vector(np.zeros(10, np.float32))
     for T_base_ee, width_m, says in (
         (np.eye(3), 0.08, "expected float64"),
@@ -116,5 +122,7 @@ def test_an_unknown_state_is_none_and_a_broken_one_is_refused() -> None:
     ):
         with pytest.raises(ConfigurationError, match=says):
             RobotState(T_base_ee, np.eye(4), width_m, False)
+    with pytest.raises(ConfigurationError, match="finite"):
+        RobotState(np.eye(4), np.eye(4), 0.08, False, float("nan"))
     with pytest.raises(ConfigurationError, match="expected float64"):
         RobotState(np.eye(4), np.eye(3), 0.08, False)

@@ -93,7 +93,13 @@ def write_bag(
     """
     if isinstance(steps, int):
         steps = [Step(k, (k, 50, 50, 50, 50, 50, 0)) for k in range(steps)]
-    messages: list[tuple[str, str, Any, int]] = []
+    camera_pose = (
+        contract.STATIC_TF_TOPIC,
+        contract.EPISODE_TOPICS[contract.STATIC_TF_TOPIC].ros_type,
+    )
+    messages: list[tuple[str, str, Any, int]] = [
+        (*camera_pose, synthetic.static_transform(), synthetic.FIRST_NS)
+    ]
     for number in range(num_frames):
         step = synthetic.messages_of(number)
         for topic in (*ROBOT_TOPICS, contract.COLOR_INFO_TOPIC, *CONVERTED):

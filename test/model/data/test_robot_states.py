@@ -54,6 +54,9 @@ def test_a_sample_has_the_newest_state_that_is_not_younger(
         np.testing.assert_allclose(state.T_base_ee[:3, :3], np.diag([1.0, -1.0, -1.0]))
         assert state.gripper_width_m == pytest.approx(expected[-1].width_m)
         assert state.gripper_closed == expected[-1].closed == (step > 3)
+        # 1 mm in 20 ms; at the beginning nothing is known to compare with
+        speed_m_s = -0.05 if len(expected) > 4 else 0.0
+        assert state.gripper_speed_m_s == pytest.approx(speed_m_s)
 
 
 @pytest.mark.parametrize("topic", [EXECUTOR_STATE_TOPIC, GRIPPER_TOPIC])

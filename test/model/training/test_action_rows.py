@@ -10,8 +10,10 @@ from scripted_bag import Note, Step, write_bag
 from spatialbot_model.contracts.action_codec import DeltaAction, format_action_text
 from spatialbot_model.contracts.errors import ActionParseError
 from spatialbot_model.data.index_files import load_or_build_index
+from spatialbot_model.data.mirroring import mirrored_bins, mirrored_instruction
 from spatialbot_model.training.action_rows import NO_BIN, action_rows
 from spatialbot_model.training.waypoints import HIGH, LOW
+from spatialbot_ros.configuration import load_cell
 
 OWN = synthetic.METADATA.instruction
 PICK, PLACE = (0.5, 0.1, 0.02, 0.3), (0.6, -0.2, 0.05, -0.3)
@@ -60,3 +62,19 @@ def test_an_answer_that_is_none_is_an_error(tmp_path: Path) -> None:
     bag = write_bag(tmp_path / "one", [Step(0), Step(1)], notes=notes)
     with pytest.raises(ActionParseError):
         action_rows(load_or_build_index(bag, None))
+
+
+def test_mirrored_rows_are_those_of_the_mirror_image(bag: Path) -> None:
+    episode = load_or_build_index(bag, None)
+    y_m = load_cell().camera.T_base_color[1, 3]
+    np.testing.assert_allclose(episode.T_base_camera, load_cell().camera.T_base_color, atol=1e-9)
+    rows, mirrored = action_rows(episode), action_rows(episode, mirrored=True)
+    assert mirrored.steps.tolist() == rows.steps.tolist()
+    assert mirrored.instructions == tuple(mirrored_instruction(each) for each in rows.instructions)
+    assert mirrored.labels.tolist() == mirrored_bins(rows.labels).tolist()
+    noted = rows.steps.tolist().index(1)
+    assert rows.labels[noted + 1].tolist() == [60] * 7
+    assert mirrored.labels[noted + 1].tolist() == [60, 40, 60, 40, 60, 40, 60]
+    turned = np.array([PICK[0], 2 * y_m - PICK[1], PICK[2], -PICK[3]])
+    wanted = (turned - LOW) / (HIGH - LOW) * 100
+    np.testing.assert_allclose(mirrored.waypoints[noted, 0], wanted, atol=1e-4)
