@@ -8,6 +8,7 @@ node that ends with an open episode closes it with the label ``unknown``; one th
 with the same folder goes on with its session: it tells what is there and counts on.
 """
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +48,7 @@ _IMAGE_DEPTH = 60
 _OTHER_DEPTH = 100
 _POLL_S = 0.02
 _SETTLE_S = 0.2
+_MAX_LEFTOVER_S = 1.0
 
 
 class RecorderNode(Node):
@@ -76,11 +78,23 @@ class RecorderNode(Node):
 
     def close(self) -> None:
         """Finish an open episode; called once at the end of the process."""
+        self._take_what_arrived()
         if self._writer is not None:
             try:
                 self._finish("unknown", "the recorder was shut down")
             except RecordingError as error:
                 self.get_logger().error(str(error))
+
+    def _take_what_arrived(self) -> None:
+        """Record until nothing came for a while, not for long where others go on publishing."""
+        ends_s = time.monotonic() + _MAX_LEFTOVER_S
+        while self._writer is not None and self.executor is not None:
+            num_before, looked_s = self._writer.num_messages, time.monotonic()
+            while time.monotonic() < looked_s + _SETTLE_S:
+                self.executor.spin_once(timeout_sec=_POLL_S)
+            done = self._writer is None or self._writer.num_messages == num_before
+            if done or time.monotonic() > ends_s:
+                return
 
     async def _on_start(
         self, request: StartEpisode.Request, response: StartEpisode.Response

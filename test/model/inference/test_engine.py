@@ -64,6 +64,7 @@ def test_an_answer_is_an_action_in_text_form(tiny: tuple) -> None:
     assert set(step.stage_ms) == set(STAGES) and step.stage_ms["prefill"] > 0
 
 
+@pytest.mark.timeout(600)
 def test_equal_to_hugging_face_over_200_random_inputs(tiny: tuple) -> None:
     model, processor = tiny
     engine, rng = engine_of(tiny), np.random.default_rng(11)
