@@ -158,8 +158,8 @@ class ActionData:
             number, step = int(self._episode[index]), int(self._step[index])
             features = self._features[number]
             frames = self._episodes[number].step_frames[step][: options.history].tolist()
-            newest.append(features.full[frames[0]])
-            older.append(features.pooled[frames[1:]])
+            newest.append(features.full.rows(frames[:1])[0])
+            older.append(features.pooled.rows(frames[1:]))
         states = self._states[chosen].astype(np.float32)
         # the target is what the robot was told, and exact
         states[:, _MEASURED_POSITION] += rng.normal(0.0, options.position_noise_m, (len(chosen), 3))

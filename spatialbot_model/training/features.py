@@ -28,21 +28,22 @@ from spatialbot_model.modeling.projector import pixel_shuffle
 from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 from spatialbot_model.modeling.vision import patch_features
 from spatialbot_model.processing.processor import SpatialBotProcessor
+from spatialbot_model.training.array_file import ArrayFile
 
 _FRAMES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeFeatures:
-    """Files of one episode, mapped; F frames, 2 images (rgb, depth), P tokens, C channels.
+    """Files of one episode; F frames, 2 images (rgb, depth), P tokens, C channels.
 
     Attributes:
         full: (F, 2, P, C) float16.
         pooled: (F, 2, C) float16, the mean over P.
     """
 
-    full: NDArray[np.float16]
-    pooled: NDArray[np.float16]
+    full: ArrayFile
+    pooled: ArrayFile
 
 
 class FeatureStore:
@@ -94,15 +95,14 @@ class FeatureStore:
         return path.is_file() and _pooled_path(path).is_file()
 
     def open(self, episode: EpisodeIndex) -> EpisodeFeatures:
-        """Map the features of one episode.
+        """The features of one episode.
 
         Raises:
             RecordingError: they were not built, or do not belong to the frames.
         """
         path = self.path(episode)
         try:
-            full = np.load(path, mmap_mode="r", allow_pickle=False)
-            pooled = np.load(_pooled_path(path), mmap_mode="r", allow_pickle=False)
+            full, pooled = ArrayFile(path), ArrayFile(_pooled_path(path))
         except (OSError, ValueError) as error:
             raise RecordingError(
                 f"the features of {episode.name} cannot be read: {error}; build them"
