@@ -24,9 +24,9 @@ class ArrayFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         with path.open("rb") as file:
-            if np.lib.format.read_magic(file) != _VERSION:  # type: ignore[no-untyped-call]
+            if np.lib.format.read_magic(file) != _VERSION:
                 raise ValueError("not an array file of version 1.0")
-            header: Any = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+            header: Any = np.lib.format.read_array_header_1_0(file)
             self.shape, by_columns, self._dtype = header
             self._first = file.tell()
         self._row = int(np.prod(self.shape[1:])) * self._dtype.itemsize
