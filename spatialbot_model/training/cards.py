@@ -1,4 +1,7 @@
-"""`training.json` beside a checkpoint: how it came about."""
+"""`training.json` beside a checkpoint: how it came about.
+
+Folders are told by their names: a checkpoint travels, and where its data lay stays behind.
+"""
 
 import platform
 import subprocess
@@ -43,16 +46,22 @@ def card_writer(
             "step": step,
             "scores": dict(scores),
             "training_seconds": round(seconds, 1),
-            "data": list(data),
+            "data": [_name(each) for each in data],
             "data_digest": data_digest,
-            "notes": list(notes),
-            "start": start,
+            "notes": [_name(note) for note in notes],
+            "start": _name(start),
             "versions": versions,
             "git": revision,
         }
         write_json(folder / CARD_NAME, card)
 
     return write
+
+
+def _name(text: str) -> str:
+    """Without the folders above, where a text begins with the path of one."""
+    path, colon, rest = text.partition(":")
+    return f"{Path(path).name}{colon}{rest}" if "/" in path else text
 
 
 def library_versions() -> dict[str, str]:

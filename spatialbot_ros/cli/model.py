@@ -1,6 +1,7 @@
 """`spatialbot model`: make, import and look at checkpoints."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -100,6 +101,41 @@ def import_(
     for name, value in values.items():
         table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
     console.print(table)
+
+
+@app.command(
+    epilog="Example: `spatialbot model card out/train/a/checkpoint --evaluation out/eval/a`",
+)
+def card(
+    folder: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of `spatialbot evaluate sim` or `ros`; repeatable."),
+    ] = None,
+    title: Annotated[str, typer.Option(help="Empty = name of the folder.")] = "",
+    limits: Annotated[
+        Path | None, typer.Option(help="Markdown: what to know before using it.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the training, for its curves.")
+    ] = None,
+) -> None:
+    """Write README.md beside the weights: what they are, how they were trained, what they score."""
+    from spatialbot_model.evaluation.model_card import write_model_card
+    from spatialbot_ros.cli.training_curves import CURVES_NAME, draw_curves
+
+    picture = ""
+    if run is not None and (drawn := draw_curves(run)) is not None:
+        shutil.copyfile(drawn, folder / CURVES_NAME)
+        picture = CURVES_NAME
+    written = write_model_card(
+        folder,
+        title or folder.resolve().name,
+        evaluation or (),
+        limits=limits.read_text(encoding="utf-8") if limits else "",
+        picture=picture,
+    )
+    make_console().print(f"{written} is written", markup=False)
 
 
 @app.command(epilog="Example: `spatialbot model info out/models/mini --json`")
