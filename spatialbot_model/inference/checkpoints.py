@@ -85,6 +85,7 @@ def create_checkpoint(
     if parallel_actions is not None:
         config.parallel_actions = parallel_actions
         config.waypoint_queries *= parallel_actions
+        config.waypoint_motion &= parallel_actions
     processor = make_processor(
         config,
         words,

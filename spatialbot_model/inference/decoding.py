@@ -106,7 +106,10 @@ def decode_reply_ids(
     queries = () if action_query is None else (action_query,) * (waypoint_queries + NUM_ACTIONS)
     base = row.length + len(row.pending)
     logits = yield Pass(
-        (*row.pending, *draft, *queries), row.length, num_logits=1 + len(draft) + len(queries)
+        (*row.pending, *draft, *queries),
+        row.length,
+        num_logits=1 + len(draft) + len(queries),
+        num_queries=len(queries),
     )
     reply: list[int] = []
     probabilities: list[float] = []

@@ -157,7 +157,8 @@ class Engine:
                 self._answers.program(request.observation, prompt)
                 for request, prompt in zip(requests, prompts, strict=True)
             ]
-            dialogues = self._drive(programs, prompts, features, limits, clock)
+            states = [self._images.robot_state(request.observation) for request in requests]
+            dialogues = self._drive(programs, prompts, features, limits, clock, states)
         return [self._answers.step(dialogue, clock.stage_ms) for dialogue in dialogues]
 
     def chat(
@@ -269,8 +270,10 @@ class Engine:
         features: Sequence[torch.Tensor | None],
         limits: Limits,
         clock: StageClock,
+        robot_states: Sequence[torch.Tensor | None] | None = None,
     ) -> list[Dialogue]:
-        self._tokens.begin(features, max(map(len, prompts)) + _EXPECTED_REPLY_TOKENS)
+        num_tokens = max(map(len, prompts)) + _EXPECTED_REPLY_TOKENS
+        self._tokens.begin(features, num_tokens, robot_states)
         times = PassTimes()
         dialogues = drive(programs, self._tokens, limits, times)
         clock.stage_ms["prefill"] += times.first_ms

@@ -66,16 +66,24 @@ class ImageEncoder:
             limits.check()
             return self._encode(self.frame_images(frame, 0), clock)
 
-        state = None
-        if self._processor.robot_state:
-            if observation.robot is None:
-                raise PolicyError(
-                    "this checkpoint acts by the robot's state, and the observation has none;"
-                    " does the executor publish /spatialbot/executor_state and .../gripper?"
-                )
-            state = torch.from_numpy(observation.robot.vector())[None]
+        state = self.robot_state(observation)
         features = cache.features(observation.frames, encode)
         return self._place(torch.cat(features), self.prompt_images(observation), clock, state)
+
+    def robot_state(self, observation: Observation) -> Tensor | None:
+        """(1, 21) for a model that acts by it, else None.
+
+        Raises:
+            PolicyError: the model needs the robot's state and there is none.
+        """
+        if not self._processor.robot_state:
+            return None
+        if observation.robot is None:
+            raise PolicyError(
+                "this checkpoint acts by the robot's state, and the observation has none;"
+                " does the executor publish /spatialbot/executor_state and .../gripper?"
+            )
+        return torch.from_numpy(observation.robot.vector())[None].to(self._device)
 
     def image_tokens(self, images: Sequence[PromptImage], clock: StageClock) -> Tensor | None:
         """(sum n_i, D) tokens of any images, None without any."""
@@ -97,6 +105,4 @@ class ImageEncoder:
         with clock.stage("encode"), torch.inference_mode():
             roles = [IMAGE_ROLES.index(image.role) for image in images]
             ages = [image.age for image in images]
-            if state is not None:
-                state = state.to(self._device)
             return self._model.prompt_features(features, roles, ages, state)

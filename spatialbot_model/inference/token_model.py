@@ -24,12 +24,14 @@ class Pass:
         keep: the row is first cut to this many tokens.
         num_logits: logits are wanted after each of the last `num_logits` tokens.
         columns: range of the vocabulary that logits are wanted for; None = all of it.
+        num_queries: the last so many tokens are the queries of an action and its waypoints.
     """
 
     ids: tuple[int, ...]
     keep: int
     num_logits: int = 1
     columns: range | None = None
+    num_queries: int = 0
 
 
 class TokenModel(Protocol):

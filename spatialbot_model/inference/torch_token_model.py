@@ -64,18 +64,26 @@ class TorchTokenModel:
         self._graph: DecodeGraph | None = DecodeGraph(self._decode) if cuda_graph else None
         self._cache: BufferCache | GrowingCache = GrowingCache()
         self._features: list[torch.Tensor | None] = []
+        self._states: list[torch.Tensor | None] = []
         self._columns_used = 0
         self._filled: torch.Tensor | None = None
         self._lengths: list[int] = []
 
-    def begin(self, image_features: Sequence[torch.Tensor | None], num_tokens: int) -> None:
+    def begin(
+        self,
+        image_features: Sequence[torch.Tensor | None],
+        num_tokens: int,
+        robot_states: Sequence[torch.Tensor | None] | None = None,
+    ) -> None:
         """Start a batch of empty rows.
 
         Args:
             image_features: per row (sum n_i, D), in the order of its image tokens; None without.
             num_tokens: columns that the batch is expected to need at most.
+            robot_states: per row (1, 21), for weights that act by it; None where unknown.
         """
         num_rows = len(image_features)
+        self._states = list(robot_states or (None,) * num_rows)
         self._features = list(image_features)
         self._lengths = [0] * num_rows
         self._columns_used = 0
@@ -138,7 +146,7 @@ class TorchTokenModel:
                 self._library_cache,
                 wanted.num_logits,
             )
-        return self._logits(hidden[0, -wanted.num_logits :], wanted.columns)
+        return self._logits(hidden[0], wanted, 0)
 
     def _run_batch(self, passes: Sequence[Pass | None]) -> list[torch.Tensor | None]:
         """One pass of several rows: each row's tokens end at the last new column."""
@@ -173,8 +181,7 @@ class TorchTokenModel:
             max(p.num_logits for p in passes if p is not None),
         )
         return [
-            None if p is None else self._logits(hidden[row, -p.num_logits :], p.columns)
-            for row, p in enumerate(passes)
+            None if p is None else self._logits(hidden[row], p, row) for row, p in enumerate(passes)
         ]
 
     def _cut_row(self, row: int, keep: int) -> None:
@@ -218,7 +225,13 @@ class TorchTokenModel:
         )
         return output.last_hidden_state  # type: ignore[no-any-return]  # untyped model output
 
-    def _logits(self, hidden_TD: torch.Tensor, columns: range | None) -> torch.Tensor:
+    def _logits(self, hidden_TD: torch.Tensor, wanted: Pass, row: int) -> torch.Tensor:
+        hidden_TD, columns = hidden_TD[-wanted.num_logits :], wanted.columns
+        reader = self._model.action_queries
+        if wanted.num_queries and reader is not None:
+            asked = hidden_TD[None, -wanted.num_queries :]
+            acts = reader.action_states(asked, self._states[row])[0]
+            hidden_TD = torch.cat((hidden_TD[: -len(acts)], acts))
         weight, bias = self._head.weight, getattr(self._head, "bias", None)
         if columns is not None:
             weight = weight[columns.start : columns.stop]

@@ -43,6 +43,7 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
         robot_state: a token of what the robot measures stands behind the newest rgb image.
         waypoint_queries: parallel decoding asks for this many waypoints in front of the seven
             numbers: where to grasp, where to release.
+        waypoint_motion: the numbers are read with the way from the tool to those waypoints.
         parallel_actions: trained to give the seven action tokens in one pass.
         action_spec: `ActionSpec.to_mapping()` of the robot it was trained for, or None.
     """
@@ -70,6 +71,7 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
     pool_before_projector: bool = False
     robot_state: bool = False
     waypoint_queries: int = 0
+    waypoint_motion: bool = False
     parallel_actions: bool = False
     action_spec: dict[str, Any] | None = None
     tie_word_embeddings: bool = False
@@ -102,6 +104,11 @@ class SpatialBotConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # li
             raise ConfigurationError(
                 f"waypoint_queries is {self.waypoint_queries}; expected 0, or a positive number"
                 " with parallel_actions"
+            )
+        if self.waypoint_motion and not (self.waypoint_queries and self.robot_state):
+            raise ConfigurationError(
+                "waypoint_motion needs waypoint_queries and robot_state: the way is from the"
+                " robot's tool to a waypoint"
             )
         joined = self.pixel_shuffle * self.history_pool
         if self.pixel_shuffle < 1 or self.history_pool < 1 or self.patch_grid % joined:

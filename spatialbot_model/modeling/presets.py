@@ -127,6 +127,7 @@ def mini(base_vocab_size: int = MINI_VOCABULARY) -> SpatialBotConfig:
         robot_state=True,
         parallel_actions=True,
         waypoint_queries=2,
+        waypoint_motion=True,
         **_action_ids(base_vocab_size, text.vocab_size),
     )
 

@@ -15,8 +15,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from spatialbot_model.contracts.action_spec import ACTION_NAMES, NUM_BINS
 from spatialbot_model.contracts.errors import ConfigurationError
+from spatialbot_model.modeling.action_queries import ActionQueries
 from spatialbot_model.modeling.aligned_loss import (
     IGNORED_TARGET,
     aligned_loss,
@@ -33,9 +33,6 @@ from spatialbot_model.modeling.robot_state import RobotStateEmbedding
 from spatialbot_model.modeling.vision import make_vision_tower, patch_features
 
 IMAGE_INPUTS = ("pixel_values", "image_roles", "image_ages", "image_features", "robot_state")
-
-WAYPOINT_AXES = 4
-"""Of a waypoint: x, y, z and heading, each a distribution over the 101 bins."""
 
 
 class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
@@ -66,10 +63,7 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
         self.projector = Projector(config)
         self.image_embedding = ImageTokenEmbedding(config) if config.image_embeddings else None
         self.state_embedding = RobotStateEmbedding(config) if config.robot_state else None
-        queries, width = config.waypoint_queries, int(config.text.hidden_size)
-        # without them only rotary positions would tell the queries apart
-        self.query_embedding = nn.Embedding(queries + len(ACTION_NAMES), width) if queries else None
-        self.waypoint_head = nn.Linear(width, WAYPOINT_AXES * NUM_BINS) if queries else None
+        self.action_queries = ActionQueries(config) if config.waypoint_queries else None
         self.language_model: Any = AutoModelForCausalLM.from_config(config.text)  # type: ignore[no-untyped-call]
         self.post_init()  # type: ignore[no-untyped-call]
         # a placeholder is an input, never an answer, and no tokenizer knows the rows behind it
@@ -203,14 +197,9 @@ class SpatialBotForConditionalGeneration(PreTrainedModel, GenerationMixin):  # t
     def embed_ids(self, input_ids: Tensor) -> Tensor:
         """(B, T) ids to (B, T, D); queries of parallel decoding are told apart by their order."""
         embeds: Tensor = self.get_input_embeddings()(input_ids)
-        if self.query_embedding is None:
-            return embeds
-        query = self.config.action_query_token_id
-        assert query is not None
-        is_query = torch.eq(input_ids, query)
-        order = (is_query.cumsum(dim=-1) - 1) % self.query_embedding.num_embeddings
-        added: Tensor = self.query_embedding(order.clamp(min=0)) * is_query[..., None]
-        return embeds + added
+        return (
+            embeds if self.action_queries is None else embeds + self.action_queries.added(input_ids)
+        )
 
     def merge(self, input_ids: Tensor, image_features: Tensor | None) -> Tensor:
         """Input embeddings of a prompt, image positions replaced by features.

@@ -14,11 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spatialbot_model.contracts.action_spec import ACTION_NAMES, NUM_BINS
+from spatialbot_model.contracts.waypoints import AXES
 from spatialbot_model.modeling.aligned_loss import IGNORED_TARGET
-from spatialbot_model.modeling.spatialbot import (
-    WAYPOINT_AXES,
-    SpatialBotForConditionalGeneration,
-)
+from spatialbot_model.modeling.spatialbot import SpatialBotForConditionalGeneration
 
 NUM_ACTIONS = len(ACTION_NAMES)
 
@@ -84,9 +82,10 @@ class ActionObjective:
         # rows of one width: every action has the same number of queries
         asked = last[queries].reshape(-1, num_queries, last.shape[-1])
         bins = batch["action_bins"][acts]
-        logits = F.linear(
-            asked[:, config.waypoint_queries :], head.weight[first : first + NUM_BINS]
-        )
+        state = batch["robot_state"].repeat_interleave(batch["rows_per_picture"], dim=0)[acts]
+        reader = bare.action_queries
+        states = asked if reader is None else reader.action_states(asked, state)
+        logits = F.linear(states, head.weight[first : first + NUM_BINS])
         sigma = asked.new_full((NUM_ACTIONS,), options.sigma_bins, dtype=torch.float32)
         sigma[-1] = options.gripper_sigma_bins
         # a small batch may hold questions and ends only
@@ -102,7 +101,7 @@ class ActionObjective:
             for name, value in zip(ACTION_NAMES, error, strict=True):
                 metrics[f"bin_error/{name}"] = value
 
-        if bare.waypoint_head is not None:
+        if reader is not None:
             known = batch["waypoint_known"][acts]
             points = batch["waypoint_bins"][acts]
             for name, states, weight in (
@@ -110,10 +109,9 @@ class ActionObjective:
                 ("waypoint_middle", middle, options.middle_weight),
             ):
                 at = states[queries].reshape(-1, num_queries, states.shape[-1])
-                guess = bare.waypoint_head(at[:, : config.waypoint_queries])
-                guess = guess.unflatten(-1, (WAYPOINT_AXES, NUM_BINS)).float()
+                guess = reader.waypoint_logits(at)
                 each = soft_cross_entropy(
-                    guess, points, guess.new_full((WAYPOINT_AXES,), options.waypoint_sigma_bins)
+                    guess, points, guess.new_full((len(AXES),), options.waypoint_sigma_bins)
                 )
                 count = known.sum().clamp(min=1)
                 loss = (each.mean(-1) * known).sum() / count

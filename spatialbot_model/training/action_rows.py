@@ -17,6 +17,7 @@ from spatialbot_model.contracts.action_codec import (
     parse_action_text,
 )
 from spatialbot_model.contracts.action_spec import NUM_BINS
+from spatialbot_model.contracts.waypoints import to_bins
 from spatialbot_model.data.episode_index import EpisodeIndex
 from spatialbot_model.data.mirroring import (
     mirror_y_m,
@@ -25,7 +26,7 @@ from spatialbot_model.data.mirroring import (
     mirrored_poses,
 )
 from spatialbot_model.data.samples import answer_of
-from spatialbot_model.training.waypoints import hindsight_waypoints, to_bins
+from spatialbot_model.training.waypoints import hindsight_waypoints
 
 GRIPPER = 6
 NO_BIN = -1

@@ -11,15 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.action_spec import NUM_BINS
-
-PICK, PLACE = 0, 1
-NUM_WAYPOINTS = 2
-
-AXES = ("x", "y", "z", "yaw")
-LOW = np.array([0.20, -0.50, 0.0, -1.65])
-HIGH = np.array([0.80, 0.50, 0.40, 1.65])
-"""Range of the 101 bins of a waypoint's coordinates: metres in `fr3_link0`, and radians."""
+from spatialbot_model.contracts.waypoints import AXES, NUM_WAYPOINTS, PICK, PLACE
 
 _SHORTEST_HOLD = 4
 _EMPTY_WIDTH_M = 0.004
@@ -85,10 +77,3 @@ def headings_rad(states: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N,) heading of the tool: of its x axis in the base's xy plane."""
     heading: NDArray[np.float32] = np.arctan2(states[:, 4], states[:, 3])
     return heading
-
-
-def to_bins(poses: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Coordinates (.., 4) as real numbers of bins 0 .. 100, clipped."""
-    scaled = (poses - LOW) / (HIGH - LOW) * (NUM_BINS - 1)
-    bins: NDArray[np.float32] = np.clip(scaled, 0, NUM_BINS - 1).astype(np.float32)
-    return bins

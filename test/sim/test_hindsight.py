@@ -6,7 +6,8 @@ from list_sink import ListSink
 
 from spatialbot_model.contracts.action_codec import FINISHED_TEXT, parse_action_text
 from spatialbot_model.contracts.action_spec import ActionSpec
-from spatialbot_model.training.waypoints import PICK, PLACE, hindsight_waypoints
+from spatialbot_model.contracts.waypoints import PICK, PLACE
+from spatialbot_model.training.waypoints import hindsight_waypoints
 from spatialbot_sim.collect import CollectOptions, Collector, Job
 from spatialbot_sim.env_options import EnvOptions
 

@@ -57,7 +57,7 @@ class Script:
         self._num_columns = 2200
         self._encoder, self._template = encoder, processor.prompt_template
 
-    def begin(self, features: Any, num_tokens: int) -> None:
+    def begin(self, features: Any, num_tokens: int, robot_states: Any = None) -> None:
         self.ids = []
 
     def run(self, passes: Sequence[Pass]) -> list[torch.Tensor]:

@@ -9,10 +9,10 @@ from scripted_bag import Note, Step, write_bag
 
 from spatialbot_model.contracts.action_codec import DeltaAction, format_action_text
 from spatialbot_model.contracts.errors import ActionParseError
+from spatialbot_model.contracts.waypoints import HIGH, LOW
 from spatialbot_model.data.index_files import load_or_build_index
 from spatialbot_model.data.mirroring import mirrored_bins, mirrored_instruction
 from spatialbot_model.training.action_rows import NO_BIN, action_rows
-from spatialbot_model.training.waypoints import HIGH, LOW
 from spatialbot_ros.configuration import load_cell
 
 OWN = synthetic.METADATA.instruction

@@ -19,7 +19,7 @@ from spatialbot_model.inference.checkpoints import create_checkpoint
 from spatialbot_model.inference.engine import Engine
 from spatialbot_model.inference.options import EngineOptions
 from spatialbot_model.inference.stage_clock import StageClock
-from spatialbot_model.inference.token_model import Limits
+from spatialbot_model.inference.token_model import Limits, Pass
 from spatialbot_model.inference.vision_cache import VisionCache
 from spatialbot_model.training.action_data import ActionData, ActionDataOptions
 from spatialbot_model.training.action_objective import ActionObjective, ActionObjectiveOptions
@@ -38,7 +38,10 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     model, processor = create_checkpoint(request.param, folder, action_spec=synthetic.SPEC)
     # random queries and embeddings, so that an order or place that is wrong shows
     with torch.no_grad():
-        for weight in (model.query_embedding.weight, model.image_embedding.position.weight):
+        for weight in (
+            model.action_queries.embedding.weight,
+            model.image_embedding.position.weight,
+        ):
             weight.normal_(generator=torch.Generator().manual_seed(1))
     return Engine(model, processor, EngineOptions(device="cpu"))
 
@@ -61,13 +64,16 @@ def trained(engine: Engine, data: ActionData, indices: list[int]) -> torch.Tenso
     hidden = layers[-1]
     asked = hidden[batch["input_ids"][:, text] == model.config.action_query_token_id]
     queries = model.config.waypoint_queries + 7
-    asked = asked.reshape(-1, queries, hidden.shape[-1])[:, model.config.waypoint_queries :]
+    state = batch["robot_state"].repeat_interleave(batch["rows_per_picture"], dim=0)
+    state = state[batch["action_bins"][:, 0] >= 0]
+    asked = asked.reshape(-1, queries, hidden.shape[-1])
+    asked = model.action_queries.action_states(asked, state)
     first = model.config.first_action_token_id
     return (asked @ model.get_output_embeddings().weight[first : first + 101].T).softmax(-1)
 
 
 def answered(engine: Engine, dataset: EpisodeDataset, index: int) -> torch.Tensor:
-    """(7, 101) of the engine's image tokens and prompt, the answer's queries behind them."""
+    """(7, 101) of the engine's pass over image tokens, prompt and the answer's queries."""
     model, processor, sample = engine.model, engine.processor, dataset[index]
     observation = Observation(sample.frames, sample.instruction, np.eye(4), sample.robot)
     tokens = engine._images.observation_tokens(
@@ -79,11 +85,13 @@ def answered(engine: Engine, dataset: EpisodeDataset, index: int) -> torch.Tenso
     ids, _ = processor.training_ids(
         Conversation((*asked.messages, answer), asked.image_roles), ages
     )
-    row = torch.from_numpy(ids)[None]
-    logits = model(inputs_embeds=model.merge(row, tokens)).logits
+    until = 1 + int(np.flatnonzero(ids == model.config.action_query_token_id)[-1])
+    asking = Pass(tuple(ids[:until].tolist()), 0, num_logits=9, num_queries=9)
+    engine._tokens.begin([tokens], until, [engine._images.robot_state(observation)])
+    logits = engine._tokens.run([asking])[0]
+    assert logits is not None
     first = model.config.first_action_token_id
-    at_queries = logits[row == model.config.action_query_token_id]
-    return at_queries[model.config.waypoint_queries :, first : first + 101].softmax(-1)
+    return logits[-7:, first : first + 101].softmax(-1)
 
 
 @torch.no_grad()
@@ -163,8 +171,10 @@ def test_loss_falls_and_gradients_reach_every_part(
         if weight.requires_grad and (weight.grad is None or not weight.grad.abs().sum())
     ]
     # no state of this episode is unknown, and it never holds anything
-    assert {name.split(".")[0] for name in silent} <= {"state_embedding", "waypoint_head"}
-    assert "state_embedding.linear_1.weight" not in silent
+    assert set(silent) <= {
+        "state_embedding.unknown",
+        *(f"action_queries.waypoint_head.{name}" for name in ("weight", "bias")),
+    }
     assert losses[-1] < 0.7 * losses[0]
     assert {"bin_error/dx", "bin_error/gripper", "loss_text"} <= set(metrics)
 

@@ -4,15 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialbot_model.training.waypoints import (
-    HIGH,
-    LOW,
-    PICK,
-    PLACE,
-    hindsight_waypoints,
-    holds,
-    to_bins,
-)
+from spatialbot_model.contracts.waypoints import HIGH, LOW, PICK, PLACE, to_bins
+from spatialbot_model.training.waypoints import hindsight_waypoints, holds
 
 OPEN, CLOSED = 0.0, 1.0
 
