@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from spatialbot_model.checkpoints import checkpoint_folder
 from spatialbot_model.contracts.errors import (
-    ConfigurationError,
     PolicyCancelledError,
     UnreadableInstructionError,
 )
@@ -66,13 +65,13 @@ class LocalPolicy:
 
     @classmethod
     def open(cls, config: PolicyConfig, options: "EngineOptions | None" = None) -> "LocalPolicy":
-        """Load the checkpoint of a configuration, or share it with others that have it open.
+        """Load the checkpoint of a configuration, by default the shipped one, or share it.
 
         Args:
             options: of the engine; device and depth rounds are the configuration's.
 
         Raises:
-            ConfigurationError: no checkpoint is named, or the device is not there.
+            ConfigurationError: the device is not there.
             CheckpointError: it is no complete checkpoint that may move a robot.
             ActionSpecMismatchError: it was made for another robot configuration.
         """
@@ -85,12 +84,7 @@ class LocalPolicy:
         from spatialbot_model.inference.engine import Engine
         from spatialbot_model.inference.options import EngineOptions
 
-        if not config.checkpoint:
-            raise ConfigurationError(
-                "the policy 'local' needs a checkpoint; give default, or the folder of one, as"
-                " `spatialbot train` or `spatialbot model import` write it"
-            )
-        folder = str(checkpoint_folder(config.checkpoint))
+        folder = str(checkpoint_folder(config.checkpoint or "default"))
         options = replace(
             options or EngineOptions(),
             device=config.device,

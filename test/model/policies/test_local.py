@@ -18,7 +18,6 @@ from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import (
     ActionSpecMismatchError,
     CheckpointError,
-    ConfigurationError,
     PolicyCancelledError,
     PolicyTimeoutError,
     UnreadableInstructionError,
@@ -123,8 +122,6 @@ def test_an_empty_instruction_is_refused(config: PolicyConfig) -> None:
     policy.close()
 
 
-def test_without_a_checkpoint_nothing_is_loaded(config: PolicyConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="needs a checkpoint"):
-        make_policy("local", replace(config, checkpoint=""))
+def test_a_folder_without_a_checkpoint_is_refused(config: PolicyConfig, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
         make_policy("local", replace(config, checkpoint=str(tmp_path)))
