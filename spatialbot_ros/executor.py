@@ -1,4 +1,4 @@
-"""The executor's state machine: actions in, twists out. No rclpy, no device, no thread.
+"""The executor's state machine: actions in, joint speeds out. No rclpy, no device, no thread.
 
 Its owner feeds it measured states (`step`), actions (`apply`) and people's wishes (`stop`,
 `resume`, ...), and does what the returned `ArmCommand` says. All timing is on the robot's
@@ -204,10 +204,11 @@ class Executor:
         twist = self._reference.advance(dt_s)
         error = self._reference.feedback_error(measured.T_base_ee)
         twist = twist + self._config.feedback_gain_1_s * error
-        shaped = self._envelope.shape_twist(twist, measured)
+        shaped = self._envelope.shape_twist(twist, measured, self._config.hold_s)
         self.num_safety_events += len(shaped.records)
         self._records.extend(shaped.records)
         return ArmCommand(
+            shaped.dq_rad_s,
             shaped.twist_base,
             self._config.hold_s,
             pace=shaped.pace,

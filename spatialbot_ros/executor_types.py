@@ -96,13 +96,15 @@ class ArmCommand:
     """What to do with the arm now.
 
     Attributes:
-        twist_base: (6,) twist to stream for `hold_s`, None to stream nothing.
+        dq_rad_s: (7,) joint speeds to stream for `hold_s`, None to stream nothing.
+        twist_base: (6,) twist of the tool that they make.
         stop: bring the arm to rest.
-        pace: how quickly the twist may change, or how quickly the arm comes to rest.
+        pace: how quickly the speeds may change, or how quickly the arm comes to rest.
         gripper_closed: new wish for the gripper, None when it did not change.
         records: interventions since the last step that no action caused.
     """
 
+    dq_rad_s: NDArray[np.float64] | None = None
     twist_base: NDArray[np.float64] | None = None
     hold_s: float = 0.0
     stop: bool = False

@@ -81,6 +81,23 @@ def frames(q_rad: NDArray[np.float64]) -> ArmFrames:
     return ArmFrames(T_links, jacobian)
 
 
+def tool_points(q_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3) tool centre points at joint positions (n, 7), base frame."""
+    point = np.broadcast_to(_T_JOINT7_EE[:3, 3], (len(q_rad), 3))
+    cos_q, sin_q = np.cos(q_rad), np.sin(q_rad)
+    # from the tool towards the base: points are cheaper than matrices
+    for i in range(6, -1, -1):
+        c, s = cos_q[:, i], sin_q[:, i]
+        x, y, z = point[:, 0], point[:, 1], point[:, 2]
+        turned = s * x + c * y
+        along = z + _D_M[i]
+        point = np.empty((len(q_rad), 3))
+        point[:, 0] = c * x - s * y + _A_M[i]
+        point[:, 1] = _COS_ALPHA[i] * turned - _SIN_ALPHA[i] * along
+        point[:, 2] = _SIN_ALPHA[i] * turned + _COS_ALPHA[i] * along
+    return point
+
+
 def forward(q_rad: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Pose and Jacobian of the tool centre point.
 

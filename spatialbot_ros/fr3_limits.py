@@ -16,6 +16,9 @@ JOINT_DECELERATION_RAD_S2 = np.array([6.0, 2.585, 3.5, 4.0, 17.0, 5.5, 17.0])
 JOINT_SPEED_OFFSET_RAD_S = np.array([0.652, 0.25, 0.2005, 0.3542, 0.5738, 0.4885, 0.4592])
 JOINT_ACCELERATION_RAD_S2 = 10.0
 JOINT_JERK_RAD_S3 = 5000.0
+COMMAND_ACCELERATION_RAD_S2 = np.array([10.0, 7.5, 10.0, 10.0, 10.0, 10.0, 10.0])
+COMMAND_JERK_RAD_S3 = np.array([5000.0, 3750.0, 5000.0, 5000.0, 5000.0, 5000.0, 5000.0])
+"""What may be commanded: the FR3's limits, for joint 2 franky's own, which are lower."""
 TOOL_SPEED_M_S = 3.0
 TOOL_SPEED_RAD_S = 2.5
 TOOL_ACCELERATION_M_S2 = 9.0

@@ -2,7 +2,8 @@
 
 Pure. Positions and speeds are judged as measured; speeds, accelerations and jerks as commanded,
 because that is what libfranka judges on the robot. Commands count while a motion generator of
-the tool's velocity or of joint positions runs.
+velocities or of joint positions runs. The tool's limits, which the robot judges in commands of the
+tool only, count for what commands of the joints make of it as well.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from spatialbot_ros import fr3_limits as fr3
 
 _TICK_S = 0.001
-_JOINT_POSITION, _TOOL_VELOCITY = 1, 4
+_JOINT_POSITION, _JOINT_VELOCITY, _TOOL_VELOCITY = 1, 2, 4
 _ROUNDING = 1e-6
 
 
@@ -83,7 +84,7 @@ def check_limits(
             follow actions.
         tolerance_m: how far control may miss a target on the border of the box.
     """
-    tool = log.motion == _TOOL_VELOCITY
+    following = np.isin(log.motion, (_JOINT_VELOCITY, _TOOL_VELOCITY))
     shares: dict[str, NDArray[np.float64]] = {}
     half_rad = 0.5 * (fr3.JOINT_UPPER_RAD - fr3.JOINT_LOWER_RAD)
     middle_rad = 0.5 * (fr3.JOINT_UPPER_RAD + fr3.JOINT_LOWER_RAD)
@@ -92,17 +93,18 @@ def check_limits(
     lowest, highest = fr3.joint_speed_bounds(log.q_rad)
     dq = log.dq_commanded_rad_s
     bound = np.maximum(np.where(dq > 0.0, highest, -lowest), 1e-3)
-    shares["joint_speed"] = np.where(tool, _worst(np.abs(dq) / bound), 0.0)
+    shares["joint_speed"] = np.where(following, _worst(np.abs(dq) / bound), 0.0)
 
-    missed = _missed(log.twist_commanded, tool)
-    steps = np.concatenate([[False], tool[1:] & tool[:-1]])
+    missed = _missed(dq, following)
+    steps = np.concatenate([[False], following[1:] & following[:-1]])
     steps &= ~(missed | np.roll(missed, 1))
     ddq, twist = _rate(dq), log.twist_commanded
     acceleration = _rate(twist)
     shares["joint_acceleration"] = steps * _worst(np.abs(ddq)) / fr3.JOINT_ACCELERATION_RAD_S2
-    shares["tool_speed"] = tool * np.maximum(
+    tool_speed = np.maximum(
         _length(twist[:, :3]) / fr3.TOOL_SPEED_M_S, _length(twist[:, 3:]) / fr3.TOOL_SPEED_RAD_S
     )
+    shares["tool_speed"] = np.where(following, tool_speed, 0.0)
     shares["tool_acceleration"] = steps * np.maximum(
         _length(acceleration[:, :3]) / fr3.TOOL_ACCELERATION_M_S2,
         _length(acceleration[:, 3:]) / fr3.TOOL_ACCELERATION_RAD_S2,
@@ -117,9 +119,9 @@ def check_limits(
     outside_m = np.maximum(workspace_min_m - log.tool_m, log.tool_m - workspace_max_m).max(axis=1)
     violations = {name: int(np.sum(share > 1.0 + _ROUNDING)) for name, share in shares.items()}
     peaks = {name: float(np.max(share, initial=0.0)) for name, share in shares.items()}
-    violations["workspace"] = int(np.sum(tool & (outside_m > tolerance_m)))
-    peaks["workspace"] = float(np.max(np.where(tool, outside_m, 0.0), initial=0.0))
-    return LimitReport(len(tool), int(missed.sum()), violations, peaks)
+    violations["workspace"] = int(np.sum(following & (outside_m > tolerance_m)))
+    peaks["workspace"] = float(np.max(np.where(following, outside_m, 0.0), initial=0.0))
+    return LimitReport(len(following), int(missed.sum()), violations, peaks)
 
 
 def _judge_joint_motions(log: MotionLog, shares: dict[str, NDArray[np.float64]]) -> None:
@@ -133,11 +135,11 @@ def _judge_joint_motions(log: MotionLog, shares: dict[str, NDArray[np.float64]])
     shares["joint_acceleration"] = np.maximum(shares["joint_acceleration"], share)
 
 
-def _missed(twist: NDArray[np.float64], tool: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _missed(dq_rad_s: NDArray[np.float64], following: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Rows that repeat the command before them, between rows that change."""
-    same = np.concatenate([[False], np.all(twist[1:] == twist[:-1], axis=1)])
+    same = np.concatenate([[False], np.all(dq_rad_s[1:] == dq_rad_s[:-1], axis=1)])
     before, after = np.roll(same, 1), np.roll(same, -1)
-    return np.asarray(same & ~before & ~after & tool)
+    return np.asarray(same & ~before & ~after & following)
 
 
 def _rate(values: NDArray[np.float64]) -> NDArray[np.float64]:

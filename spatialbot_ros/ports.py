@@ -103,8 +103,8 @@ class ArmState:
         T_base_ee: (4, 4) measured pose of the tool centre point in `fr3_link0`.
         gripper_width_m: opening between the fingers.
         errors: names of active robot errors.
-        twist_commanded: (6,) twist that the robot was commanded in its last millisecond, base
-            frame: on the way to what `stream_twist` asked for; None where the arm has no such.
+        dq_commanded_rad_s: (7,) joint speeds that the robot was commanded in its last millisecond:
+            on the way to what `stream_joints` asked for; None where the arm has no such.
         control_success_rate: share of the newest control commands that reached the robot in time,
             0 while nothing is controlled; None where the arm has no such.
     """
@@ -117,29 +117,25 @@ class ArmState:
     gripper_width_m: float
     mode: ArmMode
     errors: tuple[str, ...] = ()
-    twist_commanded: NDArray[np.float64] | None = None
+    dq_commanded_rad_s: NDArray[np.float64] | None = None
     control_success_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How quickly a twist may change.
+    """How quickly joint speeds may change.
 
     Attributes:
-        acceleration_m_s2, jerk_m_s3: bounds of each axis of the translation. Those of the
-            rotation are `RADIANS_PER_METRE` times as large, in rad/s2 and rad/s3.
+        acceleration, jerk: shares, above 0 and at most 1, of what may be commanded of each joint
+            (`fr3_limits.COMMAND_ACCELERATION_RAD_S2`, `COMMAND_JERK_RAD_S3`).
     """
 
-    acceleration_m_s2: float
-    jerk_m_s3: float
-
-
-RADIANS_PER_METRE = 25.0 / 13.0
-"""The ratio of the robot's own bounds of rotation and translation."""
+    acceleration: float
+    jerk: float
 
 
 class Arm(Protocol):
-    """A 7-axis arm with a two-finger gripper, driven by end-effector twists.
+    """A 7-axis arm with a two-finger gripper, driven by joint speeds.
 
     One thread owns all calls. No method blocks longer than a control period except
     `connect`, `move_to_joints` and `recover`.
@@ -161,15 +157,16 @@ class Arm(Protocol):
         """
         ...
 
-    def stream_twist(
-        self, twist_base: NDArray[np.float64], hold_s: float, pace: Pace | None = None
+    def stream_joints(
+        self, dq_rad_s: NDArray[np.float64], hold_s: float, pace: Pace | None = None
     ) -> None:
-        """Move with a twist (vx, vy, vz [m/s], wx, wy, wz [rad/s]; base frame) for `hold_s`.
+        """Move the joints at speeds (7,) for `hold_s`.
 
-        `pace` bounds the way there and the way to rest; the arm's own bounds when None.
+        `pace` bounds the way there and the way to rest; the arm's own bounds when None. All
+        joints take the same time for a change.
 
         The motion ends at rest by itself when no further call comes: a stalled caller
-        stops the arm. Pre-empts the running twist.
+        stops the arm. Pre-empts the running motion.
 
         Raises:
             RobotReflexError: the robot stopped itself.

@@ -159,16 +159,21 @@ class SafetyEnvelope:
         angular = shorten(twist_base[3:], self.limits.max_speed_rad_s)
         return np.concatenate([linear, angular])
 
-    def shape_twist(self, twist_base: NDArray[np.float64], measured: ArmState) -> ShapedTwist:
+    def shape_twist(
+        self, twist_base: NDArray[np.float64], measured: ArmState, hold_s: float = 0.05
+    ) -> ShapedTwist:
         """Bound a twist (6,) by the tool's speeds, then by what the joints can do.
+
+        Args:
+            hold_s: how long it will be commanded before the arm comes to rest by itself.
 
         Raises:
             SafetyError: not finite.
         """
-        return self._joints.shape(self.limit_twist(twist_base), measured)
+        return self._joints.shape(self.limit_twist(twist_base), measured, hold_s)
 
     def stop_pace(self, measured: ArmState) -> Pace:
-        """The quickest way to rest from the last twist that keeps the arm's limits."""
+        """The quickest way to rest from the last command that keeps the arm's limits."""
         return self._joints.stop_pace(measured)
 
     def at_rest(self) -> None:

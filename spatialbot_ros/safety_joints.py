@@ -1,9 +1,10 @@
-"""The joints' side of the safety filter: what a twist of the tool asks of the seven joints.
+"""The joints' side of the safety filter: a twist of the tool becomes speeds of the seven joints.
 
-Pure. A twist that the joints cannot follow is slowed along its direction, near a singular
-posture down to rest; and each twist gets a `Pace`, so that neither the change towards it nor a
-stop from it breaks the FR3's acceleration and jerk limits. All of it is computed for the least
-motion of the joints, as the robot's own Cartesian control does.
+Pure. The twist is solved for the least motion of the joints. Speeds that the joints cannot make,
+or from which the arm could not come to rest within the workspace box and its joints' speed
+limits, are slowed along their direction, near a singular posture down to rest. What is commanded
+are joint speeds, with a `Pace` that the robot's side keeps: joint accelerations and jerks are
+then bounded whatever the posture, which commands of the tool's speed cannot be.
 """
 
 from collections.abc import Iterable
@@ -14,23 +15,22 @@ from numpy.typing import NDArray
 
 from spatialbot_ros import fr3_limits as fr3
 from spatialbot_ros.fr3_kinematics import damped_inverse, frames
-from spatialbot_ros.ports import RADIANS_PER_METRE, ArmState, Pace
+from spatialbot_ros.ports import ArmState, Pace
+from spatialbot_ros.safety_braking import Braking
 from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_records import SafetyRecord, Severity
 
-_AXES = np.array([1.0, 1.0, 1.0, *(RADIANS_PER_METRE,) * 3])
+RADIANS_PER_METRE = 1.2
+"""How much larger the bounds of the tool's rotation are than those of its translation."""
 _LOOK_AHEAD_S, _LOOK_AHEAD_RAD = 0.12, 0.08
-_ANSWER_S = 0.06
-_WALL_ANSWER_S, _WALL_DECELERATION_M_S2 = 0.06, 0.8
-_WALL_NOTICEABLE_M_S, _WALL_BRAKE_M_S = 0.005, 0.02
-_STOP_SETS_OFF_S = 0.018
+_STOP_SETS_OFF_S = 0.014
 """One state, one command, the ramps of the jerk, the low-pass filter of the commands."""
-_STILL = 1e-4
-_MIN_ACCELERATION_M_S2, _MIN_JERK_M_S3 = 0.03, 5.0
-_STOP_ACCELERATION_M_S2, _STOP_JERK_M_S3 = 13.0, 3000.0
-_APART_STREAMING, _APART_STOPPING = 1.0, 0.5
-_DRIFT_SHARE = 0.85
-"""What the changing posture leaves of the joints' acceleration limit while the arm streams."""
+_WALL_NOTICEABLE_M_S = 0.005
+_STILL_RAD_S = 1e-4
+_STOP_SHARE = 0.75
+"""Of the tool's limits: joints that do not quite keep in step make it feel more."""
+_STOP_RADIANS_PER_METRE = fr3.TOOL_ACCELERATION_RAD_S2 / fr3.TOOL_ACCELERATION_M_S2
+_MIN_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,14 @@ class ShapedTwist:
     """A twist that the joints can follow.
 
     Attributes:
-        twist_base: (6,) along the direction that was asked for.
-        pace: for the way there.
+        twist_base: (6,) of the tool that the joints make.
+        dq_rad_s: (7,) their speeds.
+        pace: for the way there, and from there to rest.
         records: what was slowed and why; at most one each time it begins.
     """
 
     twist_base: NDArray[np.float64]
+    dq_rad_s: NDArray[np.float64]
     pace: Pace
     records: tuple[SafetyRecord, ...]
 
@@ -64,124 +66,104 @@ class JointGuard:
     ) -> None:
         self._limits = limits
         self._box_m = (workspace_min_m, workspace_max_m)
+        acceleration_rad_s2 = limits.joint_acceleration_share * fr3.COMMAND_ACCELERATION_RAD_S2
+        self._stoppable_rad_s = acceleration_rad_s2 * (limits.max_stop_s - _STOP_SETS_OFF_S)
         self._slowed: set[str] = set()
 
     def reset(self) -> None:
         """The arm was told to rest: what slows the next twist is told again."""
         self._slowed.clear()
 
-    def shape(self, twist_base: NDArray[np.float64], measured: ArmState) -> ShapedTwist:
-        """Slow a finite twist (6,) to what the joints can follow at the measured posture."""
-        limits = self._limits
-        asked = twist_base
+    def shape(
+        self, twist_base: NDArray[np.float64], measured: ArmState, hold_s: float
+    ) -> ShapedTwist:
+        """Speeds of the joints for a finite twist (6,) at the measured posture.
+
+        Args:
+            hold_s: how long they will be commanded before the arm comes to rest by itself.
+        """
         jacobian = frames(measured.q_rad).jacobian
-        twist_base = self._before_walls(twist_base, jacobian, measured)
         inverse = damped_inverse(jacobian)
-        dq_rad_s = inverse @ twist_base
-        clipped = 0.0 if twist_base is not asked else 1.0
-        factors: dict[str, float] = {"singularity": self._near_singular(measured.q_rad, dq_rad_s)}
-        # where the joints will be once the arm has answered
-        lowest, highest = fr3.joint_speed_bounds(measured.q_rad + _ANSWER_S * dq_rad_s)
-        bound = np.where(dq_rad_s > 0.0, highest, -lowest) * limits.joint_speed_share
-        factors["joint_speed"] = _share(bound, np.abs(dq_rad_s))
-        stoppable = limits.joint_acceleration_share * fr3.JOINT_ACCELERATION_RAD_S2
-        stoppable *= limits.max_stop_s - _STOP_SETS_OFF_S
-        factors["stop_time"] = _share(np.full(7, stoppable), np.abs(dq_rad_s))
-        shaped = twist_base * min(factors.values())
-        now = self._commanded(jacobian, measured)
-        # the second is the way to rest that the arm takes by itself when its caller stalls
-        changes = (shaped - now, shaped)
-        pace = _slowest(
-            self._pace(
-                inverse,
-                change,
-                _DRIFT_SHARE,
-                _APART_STREAMING,
-                limits.max_acceleration_m_s2,
-                limits.max_jerk_m_s3,
-            )
-            for change in changes
-        )
-        records = self._report(factors | {"workspace_speed": clipped}, asked, shaped)
-        return ShapedTwist(shaped, pace, records)
+        dq_rad_s, factors = self._slowed_down(inverse @ twist_base, measured)
+        pace = self._streaming_pace(jacobian, dq_rad_s, measured)
+        braking = Braking(measured, hold_s, self._limits.joint_speed_share, *self._box_m, pace)
+        way = braking.way(dq_rad_s)
+        if not braking.in_box(way):
+            velocity_m_s = jacobian[:3] @ dq_rad_s
+            bounded_m_s = braking.bounded_at_walls(velocity_m_s, way)
+            lost_m_s = bounded_m_s - velocity_m_s
+            factors["workspace_speed"] = float(np.max(np.abs(lost_m_s)) < _WALL_NOTICEABLE_M_S)
+            dq_rad_s = dq_rad_s + inverse[:, :3] @ lost_m_s
+            # the way along a wall may ask more of the joints
+            dq_rad_s = dq_rad_s * _share(self._stoppable_rad_s, np.abs(dq_rad_s))
+        elif not braking.in_speed(way):
+            factors["joint_speed"] = 0.0
+        dq_rad_s = dq_rad_s * braking.largest_share(dq_rad_s)
+        shaped = jacobian @ dq_rad_s
+        return ShapedTwist(shaped, dq_rad_s, pace, self._report(factors, twist_base, shaped))
 
     def stop_pace(self, measured: ArmState) -> Pace:
-        """The quickest way to rest from the twist that is commanded now."""
-        jacobian = frames(measured.q_rad).jacobian
-        return self._stop_pace(damped_inverse(jacobian), self._commanded(jacobian, measured))
-
-    def _before_walls(
-        self,
-        twist_base: NDArray[np.float64],
-        jacobian: NDArray[np.float64],
-        measured: ArmState,
-    ) -> NDArray[np.float64]:
-        """The same object, or one that is slower towards a wall of the box that is near."""
-        low_m, high_m = self._box_m
-        now_m_s = self._commanded(jacobian, measured)[:3]
-        ahead_m = measured.T_base_ee[:3, 3] + _WALL_ANSWER_S * now_m_s
-        fastest = np.sqrt(2.0 * _WALL_DECELERATION_M_S2 * np.maximum(high_m - ahead_m, 0.0))
-        slowest = -np.sqrt(2.0 * _WALL_DECELERATION_M_S2 * np.maximum(ahead_m - low_m, 0.0))
-        excess = np.maximum(now_m_s - fastest, slowest - now_m_s)
-        if np.max(excess) > _WALL_BRAKE_M_S:
-            # all axes change in the same time: turning elsewhere as well would take longer
-            k = int(np.argmax(excess))
-            allowed = fastest[k] if now_m_s[k] > 0.0 else slowest[k]
-            return self._commanded(jacobian, measured) * float(allowed / now_m_s[k])
-        bounded = np.clip(twist_base[:3], slowest, fastest)
-        if np.all(np.abs(bounded - twist_base[:3]) < _WALL_NOTICEABLE_M_S):
-            return twist_base
-        return np.concatenate([bounded, twist_base[3:]])
-
-    def _commanded(self, jacobian: NDArray[np.float64], measured: ArmState) -> NDArray[np.float64]:
-        if measured.twist_commanded is not None:
-            return measured.twist_commanded
-        return jacobian @ measured.dq_rad_s
-
-    def _stop_pace(self, inverse: NDArray[np.float64], twist: NDArray[np.float64]) -> Pace:
+        """The quickest way to rest from the speeds that are commanded now."""
         return self._pace(
-            inverse, twist, 1.0, _APART_STOPPING, _STOP_ACCELERATION_M_S2, _STOP_JERK_M_S3
+            frames(measured.q_rad).jacobian,
+            _commanded(measured),
+            _STOP_SHARE * fr3.TOOL_ACCELERATION_M_S2,
+            _STOP_SHARE * fr3.TOOL_JERK_M_S3,
+            _STOP_RADIANS_PER_METRE,
+        )
+
+    def _slowed_down(
+        self, dq_rad_s: NDArray[np.float64], measured: ArmState
+    ) -> tuple[NDArray[np.float64], dict[str, float]]:
+        """Within the speeds that are possible where the joints are, and what slowed them."""
+        limits = self._limits
+        speeds = np.abs(dq_rad_s)
+        lowest, highest = fr3.joint_speed_bounds(measured.q_rad)
+        bound = np.where(dq_rad_s > 0.0, highest, -lowest) * limits.joint_speed_share
+        factors = {
+            "singularity": self._near_singular(measured.q_rad, dq_rad_s),
+            "joint_speed": _share(bound, speeds),
+            "stop_time": _share(self._stoppable_rad_s, speeds),
+        }
+        return dq_rad_s * min(factors.values()), factors
+
+    def _streaming_pace(
+        self, jacobian: NDArray[np.float64], dq_rad_s: NDArray[np.float64], measured: ArmState
+    ) -> Pace:
+        limits = self._limits
+        # the second is the way to rest that the arm takes by itself when its caller stalls
+        changes = (dq_rad_s - _commanded(measured), dq_rad_s)
+        return _slowest(
+            self._pace(jacobian, change, limits.max_acceleration_m_s2, limits.max_jerk_m_s3)
+            for change in changes
         )
 
     def _pace(
         self,
-        inverse: NDArray[np.float64],
+        jacobian: NDArray[np.float64],
         change: NDArray[np.float64],
-        share: float,
-        apart_share: float,
         acceleration_m_s2: float,
         jerk_m_s3: float,
+        radians_per_metre: float = RADIANS_PER_METRE,
     ) -> Pace:
-        """Bounds with which this change of the twist keeps all limits.
+        """Bounds of the joints with which this change of their speeds also keeps the tool's.
 
-        All axes of a change take the same time, that of the axis with the longest way.
+        All joints of a change take the same time, that of the one with the longest way.
         """
         limits = self._limits
-        longest = float(np.max(np.abs(change) / _AXES))
-        if longest < _STILL:
-            return Pace(acceleration_m_s2, jerk_m_s3)
-        # axes that are bounded by their jerk do not quite keep in step with the others, so that
-        # joints feel more than the change as a whole
-        together = np.abs(inverse @ change)
-        apart = np.abs(inverse) @ np.abs(change)
-        joints = float(np.max(together + apart_share * (apart - together))) / longest
-        linear = float(np.linalg.norm(change[:3])) / longest
-        angular = float(np.linalg.norm(change[3:])) / longest
-        of_acceleration = share * limits.joint_acceleration_share
-        of_jerk = limits.joint_jerk_share
-        acceleration_m_s2 = min(
-            acceleration_m_s2,
-            of_acceleration * fr3.JOINT_ACCELERATION_RAD_S2 / max(joints, 1e-9),
-            of_acceleration * fr3.TOOL_ACCELERATION_M_S2 / max(linear, 1e-9),
-            of_acceleration * fr3.TOOL_ACCELERATION_RAD_S2 / max(angular, 1e-9),
+        if np.max(np.abs(change)) < _STILL_RAD_S:
+            return Pace(limits.joint_acceleration_share, limits.joint_jerk_share)
+        tool = jacobian @ change
+        way_m_s = max(np.linalg.norm(tool[:3]), np.linalg.norm(tool[3:]) / radians_per_metre)
+        # of the tool, if the joint with the longest way used all that may be commanded
+        largest_m_s2 = way_m_s / np.max(np.abs(change) / fr3.COMMAND_ACCELERATION_RAD_S2)
+        largest_m_s3 = way_m_s / np.max(np.abs(change) / fr3.COMMAND_JERK_RAD_S3)
+        acceleration = acceleration_m_s2 / max(largest_m_s2, 1e-9)
+        jerk = jerk_m_s3 / max(largest_m_s3, 1e-9)
+        return Pace(
+            float(np.clip(acceleration, _MIN_SHARE, limits.joint_acceleration_share)),
+            float(np.clip(jerk, _MIN_SHARE, limits.joint_jerk_share)),
         )
-        jerk_m_s3 = min(
-            jerk_m_s3,
-            of_jerk * fr3.JOINT_JERK_RAD_S3 / max(joints, 1e-9),
-            of_jerk * fr3.TOOL_JERK_M_S3 / max(linear, 1e-9),
-            of_jerk * fr3.TOOL_JERK_RAD_S3 / max(angular, 1e-9),
-        )
-        return Pace(max(acceleration_m_s2, _MIN_ACCELERATION_M_S2), max(jerk_m_s3, _MIN_JERK_M_S3))
 
     def _near_singular(self, q_rad: NDArray[np.float64], dq_rad_s: NDArray[np.float64]) -> float:
         """1 far from singular postures or on the way out of one, 0 at the last that is allowed."""
@@ -220,7 +202,7 @@ class JointGuard:
 
 _WHY = {
     "singularity": "the arm comes near a posture in which it cannot move in all directions",
-    "joint_speed": "a joint would be faster than it may be where it is",
+    "joint_speed": "a joint would be faster than it may be where it is or comes to",
     "workspace_speed": "a wall of the workspace is too near for this speed",
     "stop_time": "a joint would be too fast to be stopped in time (max_stop_s)",
 }
@@ -237,6 +219,11 @@ def singularity_of(jacobian: NDArray[np.float64]) -> float:
     return float(np.sqrt(max(smallest, 0.0)))
 
 
+def _commanded(measured: ArmState) -> NDArray[np.float64]:
+    commanded = measured.dq_commanded_rad_s
+    return measured.dq_rad_s if commanded is None else commanded
+
+
 def _share(bound: NDArray[np.float64], asked: NDArray[np.float64]) -> float:
     """Factor of at most 1 that brings all of `asked` within `bound`."""
     return float(min(1.0, np.min(bound / np.maximum(asked, 1e-9))))
@@ -244,4 +231,4 @@ def _share(bound: NDArray[np.float64], asked: NDArray[np.float64]) -> float:
 
 def _slowest(paces: Iterable[Pace]) -> Pace:
     found = tuple(paces)
-    return Pace(min(p.acceleration_m_s2 for p in found), min(p.jerk_m_s3 for p in found))
+    return Pace(min(p.acceleration for p in found), min(p.jerk for p in found))

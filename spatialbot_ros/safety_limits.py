@@ -96,7 +96,8 @@ class SafetyLimits:
         max_future_s: how far an observation stamp may lie ahead of the node's clock.
         max_action_age_s: how long an action may be on its way, ROS time.
         max_acceleration_m_s2, max_jerk_m_s3: of each axis of the tool while it follows actions;
-            of its rotation about twice as much (`ports.RADIANS_PER_METRE`). A stop may use more.
+            of its rotation 1.2 times as much (`safety_joints.RADIANS_PER_METRE`). A stop may
+            use more.
         joint_speed_share, joint_acceleration_share, joint_jerk_share: part of the FR3's own
             joint and tool limits (`fr3_limits`) that is used.
         joint_margin_rad: distance that a target keeps from the end of each joint's range.
@@ -124,13 +125,13 @@ class SafetyLimits:
     max_acceleration_m_s2: float = 6.5
     max_jerk_m_s3: float = 650.0
     joint_speed_share: float = 0.9
-    joint_acceleration_share: float = 0.9
+    joint_acceleration_share: float = 0.95
     joint_jerk_share: float = 0.7
     joint_margin_rad: float = 0.06
     singularity_slow: float = 0.09
     singularity_stop: float = 0.04
     collision_margin_m: float = 0.01
-    max_stop_s: float = 0.15
+    max_stop_s: float = 0.18
     max_gripper_force_n: float = 30.0
     max_gripper_speed_m_s: float = 0.1
     keep_out: tuple[KeepOutBox, ...] = ()

@@ -19,8 +19,8 @@ from spatialbot_ros.nodes.arm_owner import Wish
 from spatialbot_ros.safety_records import ActionRequest
 from spatialbot_sim.tick_log import TickLog, read_tick_log
 
-_STILL_M_S = 1e-4
-_TOOL_VELOCITY = 4
+_STILL_RAD_S = 2e-4
+_JOINT_VELOCITY = 2
 _LOW_M, _HIGH_M = np.array([0.35, -0.3, 0.03]), np.array([0.65, 0.3, 0.35])
 
 
@@ -114,11 +114,11 @@ def _measure(log: TickLog, wall_s: float) -> tuple[float, float, float, float] |
     """Time to zero, least possible time, speed, time until it slows down for good."""
     first = int(np.searchsorted(log.wall_s, wall_s))
     rows = slice(first, first + 400)
-    speed: NDArray[np.float64] = np.linalg.norm(log.twist_commanded[rows], axis=1)
-    speed = np.where(log.motion[rows] == _TOOL_VELOCITY, speed, 0.0)
+    speed: NDArray[np.float64] = np.max(np.abs(log.dq_commanded_rad_s[rows]), axis=1)
+    speed = np.where(log.motion[rows] == _JOINT_VELOCITY, speed, 0.0)
     if len(speed) < 300 or speed[0] < 0.01:
         return None
-    took = int(np.argmax(speed <= _STILL_M_S))
+    took = int(np.argmax(speed <= _STILL_RAD_S))
     fastest_rad_s = float(np.max(np.abs(log.dq_commanded_rad_s[first])))
     slowing = np.diff(speed[: took + 1]) < 0.0
     rising = np.flatnonzero(~slowing)

@@ -109,8 +109,8 @@ class FaultyArm:
         state = self.truth()
         return replace(state, mode=ArmMode.USER_STOPPED) if self._fault == USER_STOP else state
 
-    def stream_twist(
-        self, twist_base: NDArray[np.float64], hold_s: float, pace: Pace | None = None
+    def stream_joints(
+        self, dq_rad_s: NDArray[np.float64], hold_s: float, pace: Pace | None = None
     ) -> None:
         """See `ports.Arm`."""
         self._check_reachable()
@@ -118,8 +118,8 @@ class FaultyArm:
             raise RobotError("the enabling device is not pressed")
         if self._fault == SILENCE:
             return
-        self._arm.stream_twist(twist_base, hold_s, pace)
-        self.num_commands += bool(np.any(twist_base))
+        self._arm.stream_joints(dq_rad_s, hold_s, pace)
+        self.num_commands += bool(np.any(dq_rad_s))
 
     def stop(self, pace: Pace | None = None) -> None:
         """See `ports.Arm`."""

@@ -1,8 +1,8 @@
 """The suite's pure parts around the lab's physics and sensors, in one process on simulated time.
 
 Between camera and arm stands what the nodes run: `CameraWatch`, the policy, `Executor` with the
-shipped safety limits. The arm follows twists exactly (`MemoryArm`), and the lab's arm follows it
-through its motors. A camera that was lost is looked for with the pauses of `FrameGrabber`.
+shipped safety limits. The arm follows joint speeds exactly (`MemoryArm`), and the lab's arm follows
+it through its motors. A camera that was lost is looked for with the pauses of `FrameGrabber`.
 """
 
 import numpy as np
@@ -155,8 +155,8 @@ class LockstepLab:
             self._arm.stop()
         if command.gripper_closed is not None:
             self._drive.hand.command(command.gripper_closed)
-        if command.twist_base is not None:
-            self._arm.stream_twist(command.twist_base, command.hold_s, command.pace)
+        if command.dq_rad_s is not None:
+            self._arm.stream_joints(command.dq_rad_s, command.hold_s, command.pace)
 
     def _measured(self) -> ArmState:
         state = self._arm.read_state()
@@ -170,7 +170,7 @@ class LockstepLab:
             width_m,
             state.mode,
             state.errors,
-            state.twist_commanded,
+            state.dq_commanded_rad_s,
         )
 
     def _expose_when_due(self) -> None:

@@ -236,8 +236,8 @@ class ArmOwner:
         try:
             if command.stop:
                 self._arm.stop(command.pace)
-            elif command.twist_base is not None:
-                self._arm.stream_twist(command.twist_base, command.hold_s, command.pace)
+            elif command.dq_rad_s is not None:
+                self._arm.stream_joints(command.dq_rad_s, command.hold_s, command.pace)
             if command.gripper_closed is not None:
                 self._command_gripper(command.gripper_closed)
         except RobotReflexError as error:

@@ -1,8 +1,8 @@
 """Franka FR3 through franky and libfranka; the only module that imports franky.
 
-Twists are streamed as Cartesian velocity motions of two waypoints: the twist, held for a
-while, and zero. The zero tail is executed in franky's own control loop, so an arm whose
-caller stalls comes to rest by itself, within the acceleration limits.
+Joint speeds are streamed as velocity motions of two waypoints: the speeds, held for a while,
+and zero. The zero tail is executed in franky's own control loop, so an arm whose caller stalls
+comes to rest by itself, within the acceleration limits, which are bounds of each joint there.
 
 Facts about franky that shape this file: motions are single-use; the control type cannot
 change while one runs; errors of a running motion surface at the next poll; not every
@@ -31,6 +31,7 @@ from spatialbot_model.contracts.errors import (
     RobotReflexError,
 )
 from spatialbot_model.contracts.transforms import compose, quaternion_to_matrix
+from spatialbot_ros.fr3_limits import COMMAND_ACCELERATION_RAD_S2, COMMAND_JERK_RAD_S3
 from spatialbot_ros.ports import ArmMode, ArmState, Pace
 from spatialbot_ros.robots.gripper_worker import GripperWorker
 
@@ -49,15 +50,13 @@ GRIPPER_PORT = 1338
 _PROBE_TIMEOUT_S = 1.0
 _CONNECT_TIMEOUT_S = 5.0
 _REST_TIMEOUT_S = 2.0
+_SETTLE_TIMEOUT_S, _SETTLED_RAD_S = 0.5, 0.001
 _RECOVERY_TIMEOUT_S = 2.0
 _POLL_S = 0.005
 _OPEN_WIDTH_M = 0.08
-_FRANKY_ACCELERATION_M_S2 = 13.0
-_FRANKY_JERK_M_S3 = 6500.0
-"""franky's defaults (those of the Panda); a test compares them with the installed franky."""
 _PLANNER_FAILED = "Motion planner failed"
-_TWIST_DECIMALS = 5
-"""A hundredth of a millimetre per second: finer differences are noise to the planner."""
+_SPEED_DECIMALS = 6
+"""A microradian per second: finer differences are noise to the planner."""
 _MODES = {
     "Idle": ArmMode.IDLE,
     "Move": ArmMode.MOVING,
@@ -78,8 +77,8 @@ class FrankyConfig:
 
     Attributes:
         address: host name or IP of the robot (or of the simulated lab).
-        acceleration_factor, jerk_factor: share of the robot's Cartesian limits that streamed
-            twists use, in (0, 1].
+        acceleration_factor, jerk_factor: share of the joints' limits that streams without a pace
+            of their own use, in (0, 1].
         enforce_realtime: refuse to run without a real-time kernel.
         grasp_speed_m_s, open_speed_m_s: speeds of the fingers.
         grasp_force_n: force on a held object.
@@ -90,7 +89,7 @@ class FrankyConfig:
 
     address: str
     acceleration_factor: float = 0.5
-    jerk_factor: float = 0.1
+    jerk_factor: float = 0.3
     enforce_realtime: bool = False
     grasp_speed_m_s: float = 0.1
     open_speed_m_s: float = 0.1
@@ -128,6 +127,9 @@ class FrankyArm:
             robot = _within(
                 lambda: franky.Robot(address, realtime_config=mode), f"{address}:{ROBOT_PORT}"
             )
+            # a pace is a share of these, and franky's own are those of another arm
+            robot.joint_acceleration_limit.set(COMMAND_ACCELERATION_RAD_S2)
+            robot.joint_jerk_limit.set(COMMAND_JERK_RAD_S3)
         with _translated(f"connecting to the gripper at {address}:{GRIPPER_PORT}"):
             device = _within(lambda: franky.Gripper(address), f"{address}:{GRIPPER_PORT}")
             gripper = GripperWorker(_FrankyGripper(device, self._config))
@@ -152,25 +154,27 @@ class FrankyArm:
                 gripper_width_m=gripper.width_m(),
                 mode=_MODES.get(state.robot_mode.name, ArmMode.OTHER),
                 errors=errors,
-                twist_commanded=_twist(state.O_dP_EE_c),
+                dq_commanded_rad_s=np.array(state.dq_d, dtype=np.float64),
                 control_success_rate=float(state.control_command_success_rate),
             )
 
-    def stream_twist(
-        self, twist_base: NDArray[np.float64], hold_s: float, pace: Pace | None = None
+    def stream_joints(
+        self, dq_rad_s: NDArray[np.float64], hold_s: float, pace: Pace | None = None
     ) -> None:
         """See `ports.Arm`."""
         robot, _ = self._owned()
         hold = franky.Duration(max(1, round(hold_s * 1e3)))
-        rounded = np.round(twist_base, _TWIST_DECIMALS)
-        target = franky.Twist(rounded[:3], rounded[3:])
-        waypoint = franky.CartesianVelocityWaypoint
-        motion = franky.CartesianVelocityWaypointMotion(
-            [waypoint(target, hold_target_duration=hold), waypoint(_zero_twist())],
+        waypoint = franky.JointVelocityWaypoint
+        motion = franky.JointVelocityWaypointMotion(
+            [
+                waypoint(np.round(dq_rad_s, _SPEED_DECIMALS), hold_target_duration=hold),
+                waypoint(np.zeros(7)),
+            ],
             relative_dynamics_factor=self._dynamics_of(pace),
         )
-        with _translated("streaming a twist"):
-            robot.move(motion, asynchronous=True, limit_rate=True)
+        with _translated("streaming joint speeds"):
+            # no limit_rate: it lags behind speeds that are within the limits and overshoots them
+            robot.move(motion, asynchronous=True)
 
     def stop(self, pace: Pace | None = None) -> None:
         """See `ports.Arm`."""
@@ -180,13 +184,13 @@ class FrankyArm:
             if kind is None or not robot.is_in_control:
                 return
             stop = {
-                franky.ControlSignalType.CartesianVelocities: franky.CartesianVelocityStopMotion,
+                franky.ControlSignalType.JointVelocities: franky.JointVelocityStopMotion,
                 franky.ControlSignalType.JointPositions: franky.JointStopMotion,
             }.get(kind)
             if stop is None:
                 robot.stop()
             else:
-                robot.move(stop(self._dynamics_of(pace)), asynchronous=True, limit_rate=True)
+                robot.move(stop(self._dynamics_of(pace)), asynchronous=True)
 
     def move_to_joints(
         self,
@@ -263,15 +267,20 @@ class FrankyArm:
         with _translated("waiting for the arm to come to rest"):
             if not self._robot.join_motion(_REST_TIMEOUT_S):
                 raise RobotError(f"the arm did not come to rest within {_REST_TIMEOUT_S} s")
+            # the arm follows its commands a little late, and the next motion begins as it is then
+            ends_s = time.monotonic() + _SETTLE_TIMEOUT_S
+            while not self._is_settled() and time.monotonic() < ends_s:
+                time.sleep(_POLL_S)
+
+    def _is_settled(self) -> bool:
+        state = self._robot.state
+        return bool(np.max(np.abs([state.dq, state.dq_d])) < _SETTLED_RAD_S)
 
     def _dynamics_of(self, pace: Pace | None) -> Any:
-        """A pace as a share of what franky takes for the robot's limits."""
+        """A pace is a share of the limits that were set on connecting."""
         if pace is None:
             return self._dynamics
-        # franky's defaults are higher than the FR3's limits, so a share means little by itself
-        acceleration = pace.acceleration_m_s2 / _FRANKY_ACCELERATION_M_S2
-        jerk = pace.jerk_m_s3 / _FRANKY_JERK_M_S3
-        return franky.RelativeDynamicsFactor(1.0, min(acceleration, 1.0), min(jerk, 1.0))
+        return franky.RelativeDynamicsFactor(1.0, pace.acceleration, pace.jerk)
 
     def _owned(self) -> tuple[Any, GripperWorker]:
         if self._robot is None or self._gripper is None:
@@ -332,14 +341,6 @@ def _join_quietly(robot: Any) -> None:
         robot.join_motion(_REST_TIMEOUT_S)
     except Exception:
         _LOG.info("the last motion ended with an error", exc_info=True)
-
-
-def _twist(twist: Any) -> NDArray[np.float64]:
-    return np.concatenate([np.ravel(twist.linear), np.ravel(twist.angular)])
-
-
-def _zero_twist() -> Any:
-    return franky.Twist(np.zeros(3), np.zeros(3))
 
 
 def _probe(address: str) -> None:

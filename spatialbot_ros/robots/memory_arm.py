@@ -1,6 +1,6 @@
 """A perfect kinematic FR3 in memory: for dry runs without a robot and for unit tests.
 
-It follows every twist exactly, on a clock that it is given, and ends each at rest when the
+It follows joint speeds exactly, on a clock that it is given, and ends each at rest when the
 hold time is over, like the real adapter. It has no dynamics, no contacts and no errors
 except those asked for through `trip_reflex` and `drop_connection`.
 """
@@ -17,13 +17,12 @@ from spatialbot_model.contracts.errors import (
     RobotError,
     RobotReflexError,
 )
-from spatialbot_ros.fr3_kinematics import forward, joint_velocities
+from spatialbot_ros.fr3_kinematics import forward
 from spatialbot_ros.ports import ArmMode, ArmState, Pace
 
 _MAX_WIDTH_M = 0.08
 _FINGER_SPEED_M_S = 0.2
 _JOINT_SPEED_RAD_S = 1.5
-_SUBSTEP_S = 0.005
 
 
 class ManualClock:
@@ -67,8 +66,8 @@ class MemoryArm:
         self._reflex = False
         self._q_rad = self._home_rad.copy()
         self._dq_rad_s = np.zeros(7)
-        self._twist = np.zeros(6)
-        self._twist_ends_s = 0.0
+        self._streamed_rad_s = np.zeros(7)
+        self._stream_ends_s = 0.0
         self._time_s = 0.0
         self._width_m = _MAX_WIDTH_M
         self._closed = False
@@ -76,7 +75,7 @@ class MemoryArm:
     def connect(self) -> None:
         """Start at the joints where it was left, at home the first time."""
         self._time_s = self._clock_s()
-        self._twist = np.zeros(6)
+        self._streamed_rad_s = np.zeros(7)
         self._connected = True
 
     def read_state(self) -> ArmState:
@@ -96,11 +95,11 @@ class MemoryArm:
             gripper_width_m=self._width_m,
             mode=self._mode(),
             errors=("reflex",) if self._reflex else (),
-            twist_commanded=self._twist.copy(),
+            dq_commanded_rad_s=self._streamed_rad_s.copy(),
         )
 
-    def stream_twist(
-        self, twist_base: NDArray[np.float64], hold_s: float, pace: Pace | None = None
+    def stream_joints(
+        self, dq_rad_s: NDArray[np.float64], hold_s: float, pace: Pace | None = None
     ) -> None:
         """See `ports.Arm`."""
         self._check_connected()
@@ -108,14 +107,16 @@ class MemoryArm:
             raise RobotReflexError("the arm in memory is in a reflex; call recover first")
         now_s = self._clock_s()
         self._integrate(now_s)
-        self._twist = np.array(twist_base, dtype=np.float64)
-        self._twist_ends_s = now_s + hold_s
+        if not np.all(np.isfinite(dq_rad_s)):
+            raise RobotError(f"joint speeds {dq_rad_s} cannot be followed")
+        self._streamed_rad_s = np.array(dq_rad_s, dtype=np.float64)
+        self._stream_ends_s = now_s + hold_s
 
     def stop(self, pace: Pace | None = None) -> None:
         """At once: it has no inertia."""
         if self._connected:
             self._integrate(self._clock_s())
-        self._twist = np.zeros(6)
+        self._streamed_rad_s = np.zeros(7)
 
     def move_to_joints(
         self,
@@ -152,7 +153,7 @@ class MemoryArm:
 
     def close(self) -> None:
         """Forget the connection."""
-        self._twist = np.zeros(6)
+        self._streamed_rad_s = np.zeros(7)
         self._connected = False
 
     def trip_reflex(self) -> None:
@@ -171,23 +172,14 @@ class MemoryArm:
     def _mode(self) -> ArmMode:
         if self._reflex:
             return ArmMode.REFLEX
-        return ArmMode.MOVING if np.any(self._twist) else ArmMode.IDLE
+        return ArmMode.MOVING if np.any(self._streamed_rad_s) else ArmMode.IDLE
 
     def _integrate(self, now_s: float) -> None:
-        moving_until_s = min(now_s, self._twist_ends_s)
-        moving = bool(np.any(self._twist))
-        self._dq_rad_s = np.zeros(7)
-        if moving:
-            left_s = moving_until_s - self._time_s
-            while left_s > 1e-12:
-                dt_s = min(left_s, _SUBSTEP_S)
-                self._dq_rad_s = joint_velocities(self._q_rad, self._twist)
-                if not np.all(np.isfinite(self._dq_rad_s)):
-                    raise RobotError(f"twist {self._twist} cannot be followed")
-                self._q_rad = self._q_rad + self._dq_rad_s * dt_s
-                left_s -= dt_s
-        if now_s >= self._twist_ends_s:
-            self._twist = np.zeros(6)
+        moving_s = max(min(now_s, self._stream_ends_s) - self._time_s, 0.0)
+        self._dq_rad_s = self._streamed_rad_s if moving_s > 0.0 else np.zeros(7)
+        self._q_rad = self._q_rad + self._dq_rad_s * moving_s
+        if now_s >= self._stream_ends_s:
+            self._streamed_rad_s = np.zeros(7)
         goal_m = self._object_width_m if self._closed else _MAX_WIDTH_M
         reach_m = _FINGER_SPEED_M_S * max(now_s - self._time_s, 0.0)
         self._width_m += float(np.clip(goal_m - self._width_m, -reach_m, reach_m))

@@ -60,9 +60,9 @@ class Bench:
             if command.gripper_closed is not None:
                 self.grips.append(command.gripper_closed)
                 self.arm.command_gripper(command.gripper_closed)
-            if command.twist_base is not None:
+            if command.dq_rad_s is not None:
                 self.speeds.append(float(np.linalg.norm(command.twist_base[:3])))
-                self.arm.stream_twist(command.twist_base, command.hold_s)
+                self.arm.stream_joints(command.dq_rad_s, command.hold_s, command.pace)
             self.clock.wait(PERIOD_S)
         return command
 
@@ -97,7 +97,7 @@ def test_before_the_first_contact_nothing_is_followed():
 def test_connected_is_idle_and_streams_nothing(bench):
     assert bench.state is State.IDLE
     command = bench.tick(5)
-    assert command.twist_base is None and bench.stops == 0
+    assert command.dq_rad_s is None and bench.stops == 0
 
 
 def test_actions_move_the_arm_by_their_sum(bench):
@@ -218,7 +218,7 @@ def test_stop_wins_in_every_state(bench, state):
         executor.recovered(bench.arm.read_state())
     assert bench.act((0.012, 0, 0))[0].name == "not_ready"
     assert bench.state is State.STOPPED
-    assert bench.tick().twist_base is None
+    assert bench.tick().dq_rad_s is None
 
 
 def test_a_fault_needs_recover_then_resume(bench):
@@ -473,9 +473,9 @@ def test_after_a_recovery_the_target_is_where_the_arm_was_left(bench):
     assert bench.executor.recovered(bench.arm.read_state()).success
     assert bench.state is State.STOPPED
     np.testing.assert_array_equal(bench.executor.T_base_target, bench.arm.read_state().T_base_ee)
-    assert bench.tick(20).twist_base is None
+    assert bench.tick(20).dq_rad_s is None
     bench.executor.resume()
-    assert bench.tick(20).twist_base is None
+    assert bench.tick(20).dq_rad_s is None
 
 
 def test_an_executor_that_did_not_run_for_a_while_holds(bench):
@@ -484,7 +484,7 @@ def test_an_executor_that_did_not_run_for_a_while_holds(bench):
     bench.clock.wait(0.6)
     command = bench.tick()
     assert [r.name for r in command.records] == ["heartbeat"]
-    assert command.twist_base is None and command.stop
+    assert command.dq_rad_s is None and command.stop
     assert bench.state is State.HOLD
     bench.act((0.012, 0, 0))
     assert bench.state is State.RUNNING

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spatialbot_model.contracts.transforms import rotation_vector
-from spatialbot_ros.fr3_kinematics import forward, joint_velocities
+from spatialbot_ros.fr3_kinematics import forward, joint_velocities, tool_points
 
 
 def test_the_ready_pose_is_the_one_that_the_robot_reports():
@@ -36,3 +36,10 @@ def test_joint_velocities_make_the_twist():
 def test_joint_velocities_stay_finite_at_a_singularity():
     dq = joint_velocities(np.zeros(7), np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1]))
     assert np.all(np.isfinite(dq))
+
+
+def test_points_of_many_postures_are_those_of_each():
+    rng = np.random.default_rng(4)
+    q_rad = rng.uniform(-1.5, 1.5, (20, 7))
+    expected_m = [forward(q)[0][:3, 3] for q in q_rad]
+    np.testing.assert_allclose(tool_points(q_rad), expected_m, atol=1e-12)

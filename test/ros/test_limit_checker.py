@@ -54,8 +54,9 @@ def test_a_calm_log_breaks_nothing():
     assert broken == set() and report.num_ticks == NUM and report.num_missed == 0
 
 
-def test_each_broken_limit_is_found():
-    log = calm()
+@pytest.mark.parametrize("motion", [2.0, 4.0])
+def test_each_broken_limit_is_found(motion):
+    log = calm(motion)
     far = log.q_rad.copy()
     far[7, 3] = -3.2
     assert "joint_position" in judge(replace(log, q_rad=far))[0]
@@ -83,11 +84,12 @@ def test_speeds_are_bounded_where_a_joint_comes_to_its_end():
     assert judge(replace(log, q_rad=near, dq_commanded_rad_s=fast))[0] == {"joint_speed"}
 
 
-def test_a_command_that_came_too_late_is_counted_and_no_jerk():
-    twist = np.zeros((NUM, 6))
-    twist[:, 0] = 0.0005 * np.arange(NUM)
-    twist[200, 0] = twist[199, 0]
-    broken, report = judge(replace(calm(), twist_commanded=twist))
+@pytest.mark.parametrize("motion", [2.0, 4.0])
+def test_a_command_that_came_too_late_is_counted_and_no_jerk(motion):
+    dq = np.zeros((NUM, 7))
+    dq[:, 0] = 0.0005 * np.arange(NUM)
+    dq[200, 0] = dq[199, 0]
+    broken, report = judge(replace(calm(motion=motion), dq_commanded_rad_s=dq))
     assert report.num_missed == 1
     assert broken == set()
 

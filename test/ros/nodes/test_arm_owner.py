@@ -113,7 +113,7 @@ def test_an_unforeseen_error_stops_the_arm_and_is_told(bench, monkeypatch):
         monkeypatch.undo()
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(bench.arm, "stream_twist", fail)
+    monkeypatch.setattr(bench.arm, "stream_joints", fail)
     bench.act((0.012, 0, 0))
     wait_until(lambda: bench.listener.losses)
     assert "ZeroDivisionError: a bug" in bench.listener.losses[0]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from robot_process import wait_until
+from tool_motion import stream_twist
 
 from spatialbot_model.contracts.errors import RobotConnectionError, UnknownNameError
 from spatialbot_ros.configuration import load_cell
@@ -29,7 +30,7 @@ def stream(arm, twist, duration_s):
     begun_s = arm.read_state().robot_time_s
 
     def done():
-        arm.stream_twist(twist, 0.05)
+        stream_twist(arm, twist, 0.05)
         state = arm.read_state()
         return state if state.robot_time_s - begun_s >= duration_s else None
 
@@ -50,7 +51,7 @@ def test_it_must_be_connected_first(arm):
     with pytest.raises(RobotConnectionError, match="connect"):
         arm.read_state()
     with pytest.raises(RobotConnectionError, match="connect"):
-        arm.stream_twist(np.zeros(6), 0.1)
+        arm.stream_joints(np.zeros(7), 0.1)
 
 
 def test_close_is_allowed_at_any_time(arm):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tool_motion import stream_twist
 
 from spatialbot_model.contracts.errors import (
     ConfigurationError,
@@ -14,6 +15,7 @@ from spatialbot_ros.ports import ArmMode
 from spatialbot_ros.robots.memory_arm import ManualClock, MemoryArm
 
 HOME = load_cell().home_joints_rad
+SPEEDS = np.array([0.1, -0.2, 0.05, 0.3, 0.0, 0.1, -0.4])
 
 
 @pytest.fixture
@@ -29,23 +31,32 @@ def arm(clock):
 
 
 def test_it_stands_still_until_the_clock_moves(arm, clock):
-    arm.stream_twist(np.array([0.1, 0, 0, 0, 0, 0]), 1.0)
+    arm.stream_joints(SPEEDS, 1.0)
     first = arm.read_state()
     assert np.array_equal(arm.read_state().T_base_ee, first.T_base_ee)
     clock.wait(0.5)
-    assert arm.read_state().T_base_ee[0, 3] == pytest.approx(first.T_base_ee[0, 3] + 0.05, abs=1e-4)
+    np.testing.assert_allclose(arm.read_state().q_rad, first.q_rad + 0.5 * SPEEDS, atol=1e-12)
 
 
-def test_a_twist_ends_with_its_hold_time(arm, clock):
-    start = arm.read_state().T_base_ee
-    arm.stream_twist(np.array([0, 0.1, 0, 0, 0, 0.5]), 0.2)
+def test_a_motion_ends_with_its_hold_time(arm, clock):
+    start_rad = arm.read_state().q_rad
+    arm.stream_joints(SPEEDS, 0.2)
     assert arm.read_state().mode is ArmMode.MOVING
+    np.testing.assert_array_equal(arm.read_state().dq_commanded_rad_s, SPEEDS)
     clock.wait(3.0)
     end = arm.read_state()
     assert end.mode is ArmMode.IDLE
-    assert end.T_base_ee[1, 3] - start[1, 3] == pytest.approx(0.02, abs=1e-4)
-    turn = rotation_vector(end.T_base_ee[:3, :3] @ start[:3, :3].T)
-    np.testing.assert_allclose(turn, [0, 0, 0.1], atol=1e-3)
+    np.testing.assert_allclose(end.q_rad, start_rad + 0.2 * SPEEDS, atol=1e-12)
+
+
+def test_a_small_twist_moves_the_tool_that_way(arm, clock):
+    start = arm.read_state().T_base_ee
+    stream_twist(arm, np.array([0, 0.05, 0, 0, 0, 0.1]), 0.2)
+    clock.wait(0.3)
+    end = arm.read_state().T_base_ee
+    np.testing.assert_allclose(end[:3, 3] - start[:3, 3], [0.0, 0.01, 0.0], atol=2e-4)
+    turn = rotation_vector(end[:3, :3] @ start[:3, :3].T)
+    np.testing.assert_allclose(turn, [0, 0, 0.02], atol=1e-3)
 
 
 def test_it_closes_on_an_object(clock):
@@ -59,12 +70,12 @@ def test_it_closes_on_an_object(clock):
 
 
 def test_a_reflex_stops_it_until_recovered(arm, clock):
-    arm.stream_twist(np.array([0.1, 0, 0, 0, 0, 0]), 1.0)
+    arm.stream_joints(SPEEDS, 1.0)
     arm.trip_reflex()
     before = arm.read_state()
     assert before.mode is ArmMode.REFLEX and before.errors
     with pytest.raises(RobotReflexError, match="recover"):
-        arm.stream_twist(np.zeros(6), 0.1)
+        arm.stream_joints(np.zeros(7), 0.1)
     with pytest.raises(RobotReflexError):
         arm.move_to_joints(HOME, 0.5)
     clock.wait(1.0)
