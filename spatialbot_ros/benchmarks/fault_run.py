@@ -1,9 +1,12 @@
 """One executor on one simulated robot under hostile actions, and the account of each action."""
 
 import tempfile
+import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from spatialbot_ros.benchmarks.arm_rig import ArmRig
 from spatialbot_ros.benchmarks.hostile_actions import hostile_actions
@@ -28,7 +31,7 @@ class FaultAccount:
         broken_sent, broken_followed: those that had to be refused, and of them not refused.
         unanswered: sent, but never acknowledged.
         events: interventions by name.
-        robot_s: simulated time.
+        robot_s, wall_s: simulated time, and how long it took.
         stops, moved_while_stopped: stops, and actions that were followed while stopped.
         lost_connections, faults: of the robot.
         limits: what the limit checker found in the 1 kHz log.
@@ -41,22 +44,37 @@ class FaultAccount:
     unanswered: int = 0
     events: Counter[str] = field(default_factory=Counter)
     robot_s: float = 0.0
+    wall_s: float = 0.0
     stops: int = 0
     moved_while_stopped: int = 0
     lost_connections: int = 0
     faults: int = 0
     limits: LimitReport = field(default_factory=lambda: LimitReport(0, 0, {}, {}))
 
+    def to_mapping(self) -> dict[str, Any]:
+        """For JSON."""
+        values = {name.name: getattr(self, name.name) for name in fields(self)}
+        limits = {name.name: getattr(self.limits, name.name) for name in fields(self.limits)}
+        return values | {"limits": limits}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> "FaultAccount":
+        """What `to_mapping` gave, read back."""
+        events, limits = Counter(data["events"]), LimitReport(**data["limits"])
+        return cls(**{**data, "events": events, "limits": limits})
+
 
 def run_faults(address: str, num_actions: int, seed: int) -> FaultAccount:
     """Drive one robot; see `FaultAccount`."""
     account = FaultAccount()
+    begun_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ticks.bin"
         with ArmRig(address, path) as rig:
             _drive(rig, account, num_actions, seed)
             workspace = (rig.cell.workspace_min_m, rig.cell.workspace_max_m)
         account.limits = judge_log(path, *workspace)
+    account.wall_s = round(time.monotonic() - begun_s, 1)
     return account
 
 
