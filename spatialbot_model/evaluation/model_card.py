@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from spatialbot_model.contracts.errors import CheckpointError
-from spatialbot_model.evaluation.summary import summarise_trials
+from spatialbot_model.evaluation.summary import NOTHING_NEW, summarise_trials
 from spatialbot_model.evaluation.trials_file import TrialsFolder, checkpoint_hash
 from spatialbot_model.inference.model_info import describe_checkpoint
 
@@ -133,11 +133,17 @@ def _closed_loop(found: TrialsFolder) -> str:
     seeds = [trial.seed for trial in found.trials]
     lines = [
         f"In closed loop ({_conditions(found.conditions)}; seeds {min(seeds)} to {max(seeds)}):\n",
-        "| family | success | n | 95 % interval | right object | failures |",
+        "| scenes | success | n | 95 % interval | right object | failures |",
         "|---|--:|--:|---|--:|---|",
     ]
     summary = summarise_trials(found.trials)
-    for name, group in [*summary["families"].items(), ("all", summary["all"])]:
+    groups = [*summary["families"].items(), ("all", summary["all"])]
+    if len(summary["novelty"]) > 1:
+        groups += [
+            (f"of all, {name if name == NOTHING_NEW else f'held-out {name}'}", part)
+            for name, part in summary["novelty"].items()
+        ]
+    for name, group in groups:
         rate, followed = group["success"], group["right_object"]
         failures = ", ".join(f"{what} {count}" for what, count in group["failures"].items())
         right = "-" if followed is None else f"{followed['rate']:.1%}"
