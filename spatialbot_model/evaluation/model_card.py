@@ -137,7 +137,10 @@ def _closed_loop(found: TrialsFolder) -> str:
         "|---|--:|--:|---|--:|---|",
     ]
     summary = summarise_trials(found.trials)
-    groups = [*summary["families"].items(), ("all", summary["all"])]
+    groups: list[tuple[str, dict[str, Any]]] = [
+        *summary["families"].items(),
+        ("all", summary["all"]),
+    ]
     if len(summary["novelty"]) > 1:
         groups += [
             (f"of all, {name if name == NOTHING_NEW else f'held-out {name}'}", part)
