@@ -92,7 +92,8 @@ class Braking:
 
     def tool_m(self, way: Way) -> NDArray[np.float64]:
         """(7, 3) tool centre points on a way."""
-        return tool_points(way.q_rad) + self._offset_m
+        points_m: NDArray[np.float64] = tool_points(way.q_rad) + self._offset_m
+        return points_m
 
     def outside_m(self, way: Way) -> float:
         """How far a way leads out of the box at the most; negative inside."""
