@@ -15,6 +15,7 @@ from honcho.printer import Printer
 
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
+from spatialbot_model.contracts.scheduling import schedule_ordinarily
 from spatialbot_ros.bringup import NodeSpec, supervisor_command
 
 
@@ -60,19 +61,11 @@ def run_nodes(specs: Sequence[NodeSpec]) -> int:
     Returns:
         Exit code: that of the first process to end, or 130/143 after a signal.
     """
-    _schedule_ordinarily()
+    # nodes inherit the priority of whoever starts them; only the arm's thread takes more
+    schedule_ordinarily()
     manager = Manager(Printer(sys.stdout))
     environment = node_environment()
     for spec in specs:
         manager.add_process(spec.name, "exec " + shlex.join(node_command(spec)), env=environment)
     manager.loop()
     return int(manager.returncode or 0)
-
-
-def _schedule_ordinarily() -> None:
-    """Nodes inherit the priority of whoever starts them; only the arm's thread takes more.
-
-    A whole stack at a real-time priority starves itself on a small machine.
-    """
-    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

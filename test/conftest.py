@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from spatialbot_model.contracts.scheduling import schedule_ordinarily
+
 # a busy machine is no defect
 settings.register_profile("without-clock", settings.default, deadline=None)
 settings.load_profile("without-clock")
@@ -25,13 +27,15 @@ _exit_status = 0
 
 
 @pytest.fixture(autouse=True)
-def _ordinary_scheduling() -> None:
+def _ordinary_scheduling() -> Iterator[None]:
     """franky makes the thread that connects a real-time one, and child processes inherit that.
 
     A whole stack of nodes at real-time priority starves itself and everything else on two cores.
+    Afterwards as well: nodes of the next module's fixtures are made before its first test.
     """
-    if os.sched_getscheduler(0) != os.SCHED_OTHER:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    schedule_ordinarily()
+    yield
+    schedule_ordinarily()
 
 
 _POLICY_THREADS = ("policy-client", "policy", "policy-close")

@@ -16,6 +16,7 @@ from spatialbot_model.contracts.errors import (
     RecordingError,
     UnknownNameError,
 )
+from spatialbot_model.contracts.scheduling import schedule_threads_ordinarily, thread_ids
 
 if TYPE_CHECKING:
     import av
@@ -114,7 +115,9 @@ class VideoWriter:
         """
         assert self._container is not None
         height, width = pixels.shape[:2]
+        known_threads: set[int] | None = None
         if self._stream is None:
+            known_threads = thread_ids()
             self._stream = self._add_stream(self._container, width, height)
         if (self._stream.height, self._stream.width) != (height, width):
             raise RecordingError(
@@ -129,6 +132,10 @@ class VideoWriter:
             self._container.mux(self._stream.encode(frame))
         except (OSError, ValueError) as error:
             raise RecordingError(f"the video {self.path} cannot be written: {error}") from error
+        finally:
+            if known_threads is not None:
+                # SVT-AV1 starts here, and puts all that it runs on before a robot's control loop
+                schedule_threads_ordinarily(known_threads)
         self.num_frames += 1
 
     def _add_stream(
