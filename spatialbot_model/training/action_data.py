@@ -22,6 +22,7 @@ from spatialbot_model.processing.processor import SpatialBotProcessor
 from spatialbot_model.training.action_rows import GRIPPER, NO_BIN, action_rows
 from spatialbot_model.training.contracts import Batch
 from spatialbot_model.training.features import FeatureStore
+from spatialbot_model.training.word_noise import with_unknown_word
 
 _MEASURED_POSITION, _WIDTH, _CLOSED = slice(0, 3), 9, 10
 """Of `RobotState.vector`."""
@@ -42,6 +43,7 @@ class ActionDataOptions:
             it is not trusted beyond what a robot can tell.
         feature_noise: sigma of what the features are multiplied by, around 1.
         mirrored: learn from the mirror images of the scenes too.
+        word_noise: share of instructions in which a word is one that nobody knows.
     """
 
     history: int = 4
@@ -52,6 +54,7 @@ class ActionDataOptions:
     width_noise_m: float = 0.001
     feature_noise: float = 0.0
     mirrored: bool = False
+    word_noise: float = 0.0
 
 
 class ActionData:
@@ -129,7 +132,7 @@ class ActionData:
         drawn = [self._draw_rows(index, rng) for index in indices]
         rows = np.concatenate(drawn)
         prompts = [
-            self._prompt(self._instructions[row], bool(self._labels[row, 0] == NO_BIN))
+            self._prompt(self._disturbed(row, rng), bool(self._labels[row, 0] == NO_BIN))
             for row in rows.tolist()
         ]
         width = max(len(ids) for ids, _ in prompts)
@@ -183,11 +186,18 @@ class ActionData:
             others = np.sort(rng.choice(others, most, replace=False))
         return np.concatenate(([first], others))
 
+    def _disturbed(self, row: int, rng: np.random.Generator) -> str:
+        instruction, noise = self._instructions[row], self._options.word_noise
+        disturbed = noise > 0.0 and rng.random() < noise
+        return with_unknown_word(instruction, rng) if disturbed else instruction
+
     def _prompt(
         self, instruction: str, finished: bool
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         key = (instruction, finished)
         if key not in self._prompts:
+            if len(self._prompts) >= _MAX_PROMPTS:
+                self._prompts.clear()
             processor, history = self._processor, self._options.history
             roles = processor.frame_roles
             asked = processor.action_conversation(instruction, roles * history)
@@ -201,6 +211,8 @@ class ActionData:
         return self._prompts[key]
 
 
+_MAX_PROMPTS = 20_000
+"""That are kept tokenised."""
 _STILL = DeltaAction((NUM_BINS // 2,) * 7)
 
 

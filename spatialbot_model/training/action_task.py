@@ -98,7 +98,9 @@ def _make_task(request: TaskRequest, question_share: float) -> TrainingTask:
             parts.append((questions, factors * total * question_share / (1 - question_share)))
         return MixtureData(parts, padding(processor))
 
-    exact = replace(recipe.data, position_noise_m=0.0, width_noise_m=0.0, feature_noise=0.0)
+    exact = replace(
+        recipe.data, position_noise_m=0.0, width_noise_m=0.0, feature_noise=0.0, word_noise=0.0
+    )
     validation: TrainingData | None = None
     if split.validation is not None:
         validation = samples(split.validation, exact, unit_weights(len(split.validation)))

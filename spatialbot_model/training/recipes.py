@@ -23,7 +23,7 @@ def mini_rgbd() -> Recipe:
         ema=0.998,
         precision="bfloat16",
         evaluate_every=250,
-        data=ActionDataOptions(mirrored=True),
+        data=ActionDataOptions(mirrored=True, word_noise=0.1),
     )
 
 
