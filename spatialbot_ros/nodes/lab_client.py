@@ -22,6 +22,7 @@ from std_srvs.srv import Trigger
 
 from spatialbot_model.contracts.errors import SpatialBotError, StaleDataError
 from spatialbot_ros.nodes.conversions import stamp_to_ns
+from spatialbot_ros.nodes.handshake import Handshake
 
 _POLL_S = 0.02
 _CLOCK_TOLERANCE_NS = 300_000_000
@@ -54,6 +55,15 @@ class LabClient:
         self._start = self._node.create_client(StartEpisode, "/spatialbot/episode/start")
         self._stop = self._node.create_client(StopEpisode, "/spatialbot/episode/stop")
         self._execute = ActionClient(self._node, ExecuteInstruction, "/spatialbot/execute")
+        self._handshakes = {
+            part: Handshake(self._node, name)
+            for part, name in (
+                ("simulation", "simulation"),
+                ("executor", "executor"),
+                ("policy", "vla"),
+                ("recorder", "recorder"),
+            )
+        }
         self.task_status: TaskStatus | None = None
         self.executor_state: ExecutorState | None = None
         self._node.create_subscription(
@@ -80,7 +90,7 @@ class LabClient:
     def wait_ready(
         self, timeout_s: float, recorder: bool, on_progress: Callable[[str], None] = lambda _: None
     ) -> None:
-        """Until every part of the suite answers.
+        """Until every part of the suite answers, and knows this client.
 
         Raises:
             StaleDataError: names the parts that do not.
@@ -100,9 +110,11 @@ class LabClient:
             parts["recorder"] = lambda: (
                 self._start.service_is_ready() and self._stop.service_is_ready()
             )
+        for handshake in self._handshakes.values():
+            handshake.restart()
         deadline_s = time.monotonic() + timeout_s
         while parts:
-            for name in [name for name, is_ready in parts.items() if is_ready()]:
+            for name in [name for name in parts if parts[name]() and self._knows_us(name)]:
                 del parts[name]
                 on_progress(name)
             if parts and time.monotonic() > deadline_s:
@@ -111,6 +123,9 @@ class LabClient:
                 )
             self._check()
             time.sleep(_POLL_S)
+
+    def _knows_us(self, part: str) -> bool:
+        return part not in self._handshakes or self._handshakes[part].is_done()
 
     def _clocks_agree(self) -> bool:
         if self.task_status is None or self.executor_state is None:

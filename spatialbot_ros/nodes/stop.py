@@ -1,7 +1,7 @@
 """Asks the executor to stop, from a program that lives as long as the question."""
 
-import threading
 import time
+from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 from spatialbot_model.contracts.errors import RobotError, StaleDataError
 from spatialbot_ros.nodes.qos import STOP
 
+_ASK_AGAIN_S = 0.5
 STOP_TOPIC = "/spatialbot/stop_request"
 
 
@@ -35,15 +36,16 @@ def request_stop(timeout_s: float) -> str:
         publisher = node.create_publisher(Empty, STOP_TOPIC, STOP)
         client = node.create_client(Trigger, "/spatialbot/stop")
         ends_s = time.monotonic() + timeout_s
-        answered = threading.Event()
-        future = None
-        while time.monotonic() < ends_s and not answered.is_set():
+        asked: list[Any] = []
+        ask_again_s = 0.0
+        while time.monotonic() < ends_s and not any(future.done() for future in asked):
             publisher.publish(Empty())
-            if future is None and client.service_is_ready():
-                future = client.call_async(Trigger.Request())
-                future.add_done_callback(lambda _: answered.set())
+            # an executor that does not know this client yet answers nobody
+            if time.monotonic() >= ask_again_s and client.service_is_ready():
+                asked.append(client.call_async(Trigger.Request()))
+                ask_again_s = time.monotonic() + _ASK_AGAIN_S
             executor.spin_once(timeout_sec=0.02)
-        response = future.result() if future is not None and answered.is_set() else None
+        response = next((future.result() for future in asked if future.done()), None)
     finally:
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()

@@ -20,6 +20,7 @@ from spatialbot_msgs.msg import ExecutorState, GripperState, SafetyEvent
 from spatialbot_msgs.msg import PolicyStep as PolicyStepMsg
 from std_srvs.srv import Trigger
 
+from spatialbot_model.contracts.action_codec import DeltaAction, format_action_text
 from spatialbot_model.contracts.transforms import compose
 from spatialbot_model.contracts.types import (
     BASE_FRAME,
@@ -30,6 +31,7 @@ from spatialbot_model.contracts.types import (
 )
 from spatialbot_model.policies import registry
 from spatialbot_model.policies.base import PolicyConfig
+from spatialbot_ros.configuration import load_action_spec
 from spatialbot_ros.nodes import vla
 from spatialbot_ros.nodes.conversions import (
     camera_info_to_msg,
@@ -41,10 +43,21 @@ from spatialbot_ros.nodes.draining_executor import DrainingExecutor
 from spatialbot_ros.nodes.images import image_to_msg
 from spatialbot_ros.nodes.static_transforms import StaticTransformPublisher
 
+SPEC = load_action_spec()
 TIMEOUT_S = 30.0
 INTRINSICS = CameraIntrinsics(64, 48, 60.0, 60.0, 31.5, 23.5)
 STATE_NS = 4_000_000
 T_BASE_CAMERA = compose(np.diag([1.0, -1.0, -1.0]), [0.5, 0.0, 1.0])
+
+
+def text_of(dx_m: float, closed: bool = False) -> str:
+    """The answer of one step along x."""
+    return format_action_text(DeltaAction.from_values([dx_m, 0, 0], np.zeros(3), closed, SPEC))
+
+
+def bins_of(value: int) -> str:
+    """The answer with this bin in all six motions, the gripper open."""
+    return format_action_text(DeltaAction((value,) * 6 + (0,), SPEC))
 
 
 Scripted = str | Exception | Callable[[Observation], PolicyStep]

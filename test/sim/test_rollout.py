@@ -16,6 +16,7 @@ from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import (
     ConfigurationError,
     PolicyError,
+    SpatialBotError,
     UnknownNameError,
     UnreadableInstructionError,
 )
@@ -220,15 +221,15 @@ def test_processes_come_to_the_same_results(cell) -> None:
 
 
 def test_what_cannot_drive_is_told_also_from_a_worker(cell) -> None:
-    def results(policy, num_workers):
-        rollout = RolloutOptions(policy, PolicyConfig(SPEC, cell))
+    def results(policy, num_workers, checkpoint=""):
+        rollout = RolloutOptions(policy, PolicyConfig(SPEC, cell, checkpoint))
         recipe = CollectorRecipe(cell, SPEC, CollectOptions(rollout=rollout, env=BLIND))
         return list(run_jobs(recipe, [JOB], num_workers=num_workers))
 
     with pytest.raises(UnknownNameError, match="classical, local"):
         results("nobody", 2)
-    with pytest.raises(ConfigurationError, match="checkpoint"):
-        results("local", 1)
+    with pytest.raises(SpatialBotError, match="nowhere"):
+        results("local", 1, "nowhere")
 
 
 def test_unusable_options_are_refused(cell) -> None:

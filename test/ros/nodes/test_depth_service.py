@@ -23,6 +23,7 @@ from spatialbot_ros.nodes.depth_service import DEPTH_TOPIC, SERVICE
 from spatialbot_ros.nodes.images import image_to_msg
 
 DOMAIN_ID = os.environ.get("ROS_DOMAIN_ID", "31")
+ASK_AGAIN_S = 2.0
 TIMEOUT_S = 60.0
 HISTORY_LENGTH = 3
 FIRST_NS = 1_000_000_000
@@ -63,10 +64,15 @@ class Caller:
         assert self._client.wait_for_service(TIMEOUT_S), f"{SERVICE}{suffix} did not appear"
 
     def ask(self, stamp_ns: int = 0, **fields: object) -> DepthQuery.Response:
-        future = self._client.call_async(DepthQuery.Request(stamp=ns_to_stamp(stamp_ns), **fields))
-        self._executor.spin_until_future_complete(future, TIMEOUT_S)
-        assert future.done(), f"{SERVICE} did not answer"
-        return future.result()
+        """Asks again until it is answered: a service that does not know its caller yet is mute."""
+        request = DepthQuery.Request(stamp=ns_to_stamp(stamp_ns), **fields)
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            future = self._client.call_async(request)
+            self._executor.spin_until_future_complete(future, ASK_AGAIN_S)
+            if future.done():
+                return future.result()
+        raise AssertionError(f"{SERVICE} did not answer")
 
     def publish(self, message: Image) -> None:
         self._publisher.publish(message)

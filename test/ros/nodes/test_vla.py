@@ -6,12 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from spatialbot_msgs.msg import ExecutorState
-from vla_surroundings import STATE_NS, T_BASE_CAMERA, Start, Surroundings, wait, wait_for
+from vla_surroundings import STATE_NS, T_BASE_CAMERA, Start, Surroundings, text_of, wait, wait_for
 
 from spatialbot_model.contracts.action_codec import (
     FINISHED_TEXT,
-    DeltaAction,
-    format_action_text,
 )
 from spatialbot_model.contracts.errors import (
     PolicyConnectionError,
@@ -31,11 +29,6 @@ from spatialbot_ros.nodes.conversions import (
     ns_to_stamp,
     stamp_to_ns,
 )
-
-
-def text_of(dx_m: float, closed: bool = False) -> str:
-    spec = vla.load_action_spec()
-    return format_action_text(DeltaAction.from_values([dx_m, 0, 0], np.zeros(3), closed, spec))
 
 
 def test_answers_become_numbered_actions_of_the_frame_they_saw(start: Start) -> None:
