@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from running_server import RunningServer
 from samples import create_lively_checkpoint
-from vla_surroundings import Start, wait_for
+from vla_surroundings import TIMEOUT_S, Start, wait_for
 
 from spatialbot_model.contracts.action_codec import DeltaAction, parse_action_text
 from spatialbot_model.contracts.action_spec import ActionSpec
@@ -27,9 +27,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(checkpoint: Path) -> Iterator[RunningServer]:
     def make(spec: ActionSpec) -> Policy:
-        config = PolicyConfig(
-            action_spec=spec, cell=load_cell(), checkpoint=str(checkpoint), device="cpu"
-        )
+        config = PolicyConfig(spec, load_cell(), str(checkpoint), device="cpu", timeout_s=TIMEOUT_S)
         return make_policy("local", config)
 
     with RunningServer(make) as running:
@@ -41,7 +39,7 @@ def test_the_model_moves_the_arm(
     policy: str, start: Start, checkpoint: Path, server: RunningServer
 ) -> None:
     place = {"checkpoint": str(checkpoint)} if policy == "local" else {"url": server.url}
-    lab = start(policy=policy, device="cpu", policy_timeout_s=30.0, **place)
+    lab = start(policy=policy, device="cpu", policy_timeout_s=TIMEOUT_S, **place)
     result = lab.execute("pick up the red cube", max_steps=NUM_STEPS)
     assert result.num_steps == NUM_STEPS or result.finished, result.reason
     wait_for(lambda: len(lab.steps) >= result.num_steps and len(lab.actions) == result.num_steps)
