@@ -15,7 +15,7 @@ Two latches stand above the motion states and only people release them: stop (re
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_ros.executor_records import late_cycle, not_ready, slower
+from spatialbot_ros.executor_records import blocked, late_cycle, not_ready, slower
 from spatialbot_ros.executor_types import (
     FAULT_MODES,
     ArmCommand,
@@ -24,6 +24,8 @@ from spatialbot_ros.executor_types import (
     State,
     describe_fault,
 )
+from spatialbot_ros.following import FollowingWatch
+from spatialbot_ros.gripper_wish import GripperWish
 from spatialbot_ros.intervention import Intervention
 from spatialbot_ros.ports import ArmState, Pace
 from spatialbot_ros.reference import TargetReference, pose_error
@@ -51,10 +53,8 @@ class Executor:
         self._measured: ArmState | None = None
         self._last_step_s = 0.0
         self._last_action_s = 0.0
-        self._gripper_closed = False
-        # what the fingers really do is unknown until the first wish was sent
-        self._gripper_sent = False
-        self._gripper_wish: bool | None = None
+        self._following = FollowingWatch()
+        self._gripper = GripperWish()
         self._records: list[SafetyRecord] = []
         self.detail = "not connected yet"
         self.last_sequence = 0
@@ -88,7 +88,7 @@ class Executor:
     @property
     def gripper_closed(self) -> bool:
         """What the gripper was last asked to do."""
-        return self._gripper_closed
+        return self._gripper.closed
 
     def stop_pace(self) -> Pace | None:
         """The quickest way to rest; None before the first measured state."""
@@ -99,7 +99,7 @@ class Executor:
         self._measured = measured
         self._motion = State.IDLE
         self._resync = True
-        self._gripper_sent = False
+        self._gripper.forget()
         self._last_step_s = measured.robot_time_s
         if self._connected_before:
             self._stopped = True
@@ -162,8 +162,7 @@ class Executor:
             self._reference.reset(T_target)
             self._resync = False
         records = verdict.records + self._go(verdict.T_base_target, request)
-        if request.gripper_closed != self._gripper_closed or not self._gripper_sent:
-            self._wish_gripper(request.gripper_closed)
+        self._gripper.follow(request.gripper_closed)
         self._last_action_s = measured.robot_time_s
         self._motion = State.RUNNING
         detail = "follows actions"
@@ -182,7 +181,7 @@ class Executor:
         self._watch_mode(measured)
         if dt_s > self._config.heartbeat_s and self._motion is State.RUNNING:
             # by now the arm has come to rest by itself: the tail of its last twist is zero
-            self._note_late(dt_s)
+            self._hold_for(late_cycle(dt_s, self._config.heartbeat_s))
         if self._motion is State.RUNNING:
             idle_s = measured.robot_time_s - self._last_action_s
             if self._gap_ends(idle_s, measured):
@@ -192,7 +191,8 @@ class Executor:
             self._resync = True
             self._hold("the intervention has ended")
 
-        wish, self._gripper_wish = self._gripper_wish, None
+        self._watch_following(measured)
+        wish = self._gripper.take()
         if self._motion is not State.RUNNING:
             stop, self._stop_pending = self._stop_pending, False
             pace = self._envelope.stop_pace(measured) if stop else None
@@ -223,7 +223,7 @@ class Executor:
         self._stopped = True
         self._resync = True
         self._stop_pending = True
-        self._drop_gripper_wish()
+        self._gripper.drop()
         if self._motion in (State.RUNNING, State.HOMING, State.HOLD):
             self._motion = State.IDLE
         if self._motion is not State.DISCONNECTED and not self._faulted:
@@ -248,7 +248,7 @@ class Executor:
     def fault(self, reason: str) -> None:
         """The robot stopped itself; counted and recorded once while it lasts."""
         self._resync = True
-        self._drop_gripper_wish()
+        self._gripper.drop()
         if self._faulted:
             return
         self._end_intervention("the robot stopped itself")
@@ -312,7 +312,7 @@ class Executor:
         self._end_intervention("moves home")
         self._motion = State.HOMING
         self._resync = True
-        self._wish_gripper(False)
+        self._gripper.want(False)
         self.detail = "opens the gripper, then moves to the home pose"
         return Outcome(True, self.detail)
 
@@ -343,14 +343,6 @@ class Executor:
         self.num_safety_events += 1
         return (slower(request, limits, period_s, needed_s, way_m, way_rad),)
 
-    def _wish_gripper(self, closed: bool) -> None:
-        self._gripper_closed = self._gripper_wish = closed
-        self._gripper_sent = True
-
-    def _drop_gripper_wish(self) -> None:
-        if self._gripper_wish is not None:
-            self._gripper_wish, self._gripper_sent = None, False
-
     def _drain(self) -> tuple[SafetyRecord, ...]:
         records, self._records = tuple(self._records), []
         return records
@@ -374,11 +366,21 @@ class Executor:
         self._motion = State.HOLD
         self.detail = self._mark(reason)
 
-    def _note_late(self, pause_s: float) -> None:
-        record = late_cycle(pause_s, self._config.heartbeat_s)
+    def _hold_for(self, record: SafetyRecord) -> None:
         self._hold(record.detail)
         self.num_safety_events += 1
         self._records.append(record)
+
+    def _watch_following(self, measured: ArmState) -> None:
+        """Hold where a joint does not follow; the next action begins from where the arm is."""
+        if self._motion not in (State.RUNNING, State.HOMING):
+            self._following.reset()
+            return
+        joints = self._following.observe(measured)
+        if joints:
+            self._following.reset()
+            self._resync = True
+            self._hold_for(blocked(joints, measured))
 
     def _end_intervention(self, reason: str) -> None:
         self._records.extend(self._intervention.end(reason))

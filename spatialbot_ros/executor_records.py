@@ -1,6 +1,9 @@
 """Interventions of the executor itself, in words."""
 
+import numpy as np
+
 from spatialbot_ros.executor_types import State
+from spatialbot_ros.ports import ArmState
 from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
@@ -25,6 +28,22 @@ def late_cycle(pause_s: float, allowed_s: float) -> SafetyRecord:
         " overloaded?",
         asked=(pause_s,),
         given=(allowed_s,),
+    )
+
+
+def blocked(joints: tuple[int, ...], measured: ArmState) -> SafetyRecord:
+    """Joints, counted from 1, do not do what they are told."""
+    which = np.array(joints) - 1
+    commanded = measured.dq_commanded_rad_s
+    asked = () if commanded is None else tuple(map(float, commanded[which]))
+    names = " and ".join(str(joint) for joint in joints)
+    return SafetyRecord(
+        "joint_blocked",
+        Severity.CLAMPED,
+        f"joint {names} does not follow its command; the arm holds. Has it met something?",
+        asked=asked,
+        given=tuple(map(float, measured.dq_rad_s[which])),
+        source="robot",
     )
 
 

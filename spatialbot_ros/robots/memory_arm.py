@@ -2,7 +2,7 @@
 
 It follows joint speeds exactly, on a clock that it is given, and ends each at rest when the
 hold time is over, like the real adapter. It has no dynamics, no contacts and no errors
-except those asked for through `trip_reflex` and `drop_connection`.
+except those asked for through `block_joints`, `trip_reflex` and `drop_connection`.
 """
 
 import time
@@ -71,6 +71,7 @@ class MemoryArm:
         self._time_s = 0.0
         self._width_m = _MAX_WIDTH_M
         self._closed = False
+        self._is_blocked = np.zeros(7, dtype=bool)
 
     def connect(self) -> None:
         """Start at the joints where it was left, at home the first time."""
@@ -156,6 +157,11 @@ class MemoryArm:
         self._streamed_rad_s = np.zeros(7)
         self._connected = False
 
+    def block_joints(self, *joints: int) -> None:
+        """Behave as when these joints, 1 to 7, cannot move; none frees all."""
+        self._integrate(self._clock_s())
+        self._is_blocked = np.isin(np.arange(1, 8), joints)
+
     def trip_reflex(self) -> None:
         """Behave as after a collision: at rest, refusing motion until `recover`."""
         self.stop()
@@ -176,7 +182,8 @@ class MemoryArm:
 
     def _integrate(self, now_s: float) -> None:
         moving_s = max(min(now_s, self._stream_ends_s) - self._time_s, 0.0)
-        self._dq_rad_s = self._streamed_rad_s if moving_s > 0.0 else np.zeros(7)
+        moves = ~self._is_blocked if moving_s > 0.0 else np.zeros(7)
+        self._dq_rad_s = self._streamed_rad_s * moves
         self._q_rad = self._q_rad + self._dq_rad_s * moving_s
         if now_s >= self._stream_ends_s:
             self._streamed_rad_s = np.zeros(7)
