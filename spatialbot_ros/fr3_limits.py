@@ -1,15 +1,16 @@
 """What the FR3 allows: Franka's published limits of joints and of the tool.
 
-Joint positions, speeds and the position-dependent speeds are those of the FR3's description
-(`position_based_velocity_limits`); accelerations, jerks and the tool's limits are those of the
-FCI documentation and of libfranka. The robot stops itself when a command breaks one of them.
+Joint positions are the narrowest that Franka gives for the FR3; newer descriptions are wider by up
+to 0.16 rad. Speeds and position-dependent speeds are those of its newest description
+(`position_based_velocity_limits`), the lowest; accelerations, jerks and the limits of the tool are
+those of the FCI documentation and of libfranka. The robot stops itself when a command breaks one.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-JOINT_LOWER_RAD = np.array([-2.9007, -1.8361, -2.9007, -3.0770, -2.8763, 0.4398, -3.0508])
-JOINT_UPPER_RAD = np.array([2.9007, 1.8361, 2.9007, -0.1169, 2.8763, 4.6216, 3.0508])
+JOINT_LOWER_RAD = np.array([-2.7437, -1.7837, -2.9007, -3.0421, -2.8065, 0.5445, -3.0159])
+JOINT_UPPER_RAD = np.array([2.7437, 1.7837, 2.9007, -0.1518, 2.8065, 4.5169, 3.0159])
 JOINT_SPEED_RAD_S = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])
 JOINT_DECELERATION_RAD_S2 = np.array([6.0, 2.585, 3.5, 4.0, 17.0, 5.5, 17.0])
 """What the position-dependent speed limits count on before a joint's end."""

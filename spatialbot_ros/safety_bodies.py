@@ -39,7 +39,7 @@ _FRAME_OF = {"link0": 0, **{f"link{i}": i for i in range(1, 8)}, "hand": 8, "fin
 _ORDER = tuple(_FRAME_OF)
 _NEXT_BUT_ONE = 2
 _KEPT_APART = {("link5", "hand"), ("link5", "fingers"), ("link6", "fingers")}
-"""By the range of joint 6 (33 mm at the least between the meshes); the cover is too coarse."""
+"""By the range of joint 6 (25 mm at the least between the meshes); the cover is too coarse."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def test_a_step_of_the_command_is_a_jerk():
 def test_speeds_are_bounded_where_a_joint_comes_to_its_end():
     log = calm()
     near = log.q_rad.copy()
-    near[:, 0] = 2.85
+    near[:, 0] = 2.69
     fast = ramp(4.0)
     assert judge(replace(log, dq_commanded_rad_s=fast))[0] == set()
     assert judge(replace(log, q_rad=near, dq_commanded_rad_s=fast))[0] == {"joint_speed"}

@@ -6,8 +6,10 @@ from pathlib import Path
 import franky_sim
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from spatialbot_model.contracts.transforms import rpy_to_matrix
+from spatialbot_ros import fr3_limits as fr3
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.fr3_kinematics import frames, solve
 from spatialbot_ros.safety_bodies import CAPSULES, ArmBodies
@@ -39,6 +41,21 @@ def test_the_cover_is_never_smaller_than_the_mesh(part):
             distance = np.linalg.norm(points - a - share[:, None] * way, axis=1) - radius_m
             outside = np.minimum(outside, distance)
     assert np.max(outside) < 0.002
+
+
+def test_link_5_and_the_wrist_keep_apart_by_the_range_of_joint_6():
+    """Which is why the filter does not compare them, and why the simulator lets them pass."""
+    forearm = vertices("link5")
+    for q6 in np.linspace(fr3.JOINT_LOWER_RAD[5], fr3.JOINT_UPPER_RAD[5], 12):
+        for q7 in np.linspace(fr3.JOINT_LOWER_RAD[6], fr3.JOINT_UPPER_RAD[6], 12):
+            T_links = frames(np.array([0.0, 0.0, 0.0, -1.6, 0.0, q6, q7])).T_base_link
+            for part, frame in (("link7", 6), ("hand", 7)):
+                R, origin_m = T_links[frame, :3, :3], T_links[frame, :3, 3]
+                points = vertices(part) @ R.T + origin_m
+                # to link 5, where the forearm's points are
+                points = (points - T_links[4, :3, 3]) @ T_links[4, :3, :3]
+                nearest_m, _ = cKDTree(forearm).query(points)
+                assert nearest_m.min() > 0.015
 
 
 def test_the_arm_is_clear_of_itself_all_over_the_workspace():
