@@ -16,6 +16,7 @@ from spatialbot_ros.hardware_confirmation import (
     is_hardware,
     speed_factor_of,
 )
+from spatialbot_ros.robots.backends import BACKENDS, VELOCITY
 from spatialbot_ros.robots.description import cell_description
 
 PACKAGE = "spatialbot_ros"
@@ -65,6 +66,9 @@ PICK_PLACE_ARGUMENTS: tuple[LaunchArgument, ...] = (
     LaunchArgument("camera", "auto", "camera by name; auto = simulated or realsense"),
     LaunchArgument("serial_no", "", "serial number of the RealSense; empty = the only one"),
     LaunchArgument("robot", "franky", "arm by name", ("franky", "memory")),
+    LaunchArgument(
+        "backend", VELOCITY, "how the arm follows: stiffly, or giving way to contacts", BACKENDS
+    ),
     LaunchArgument("robot_ip", "127.0.0.61", "address of the robot or of the simulated lab"),
     LaunchArgument(CONFIRMATION, False, "true after reading docs/safety.md; a real robot needs it"),
     LaunchArgument(
@@ -206,7 +210,7 @@ def pick_place_nodes(values: Mapping[str, str]) -> tuple[NodeSpec, ...]:
         _node(
             "executor",
             {**common, "robot": robot, "robot_ip": address}
-            | {CONFIRMATION: confirmed, "speed_factor": speed_factor}
+            | {CONFIRMATION: confirmed, "speed_factor": speed_factor, "backend": a["backend"]}
             | {"teleop_hold_off_s": a["teleop_hold_off"]},
         ),
         _node("depth_service", common),

@@ -99,6 +99,7 @@ class ExecutorParameters:
     home_timeout_s: float = parameter(
         120.0, "wall seconds until the home service gives an answer", low=1.0, high=600.0
     )
+    backend: str = parameter("velocity", "how the arm follows: velocity, impedance (gives way)")
     enforce_realtime: bool = parameter(False, "refuse to run without a real-time kernel")
 
 
@@ -131,6 +132,7 @@ class ExecutorNode(Node):
                 enforce_realtime=p.enforce_realtime,
                 gripper_force_n=limits.max_gripper_force_n,
                 gripper_speed_m_s=limits.max_gripper_speed_m_s,
+                backend=p.backend,
             ),
         )
         self._parameters = p

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialbot_model.contracts.errors import UnknownNameError
+from spatialbot_model.contracts.errors import ConfigurationError, UnknownNameError
 from spatialbot_ros.ports import Arm
+from spatialbot_ros.robots.backends import VELOCITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class ArmSettings:
         acceleration_factor: share of the robot's acceleration limits to use, in (0, 1].
         enforce_realtime: refuse to run without a real-time kernel.
         gripper_force_n, gripper_speed_m_s: of the fingers.
+        backend: how joint speeds become motion, see `backends`.
     """
 
     address: str
@@ -28,6 +30,7 @@ class ArmSettings:
     enforce_realtime: bool = False
     gripper_force_n: float = 30.0
     gripper_speed_m_s: float = 0.1
+    backend: str = VELOCITY
 
 
 def make_arm(name: str, settings: ArmSettings) -> Arm:
@@ -55,6 +58,7 @@ def _franky(settings: ArmSettings) -> Arm:
             grasp_force_n=settings.gripper_force_n,
             grasp_speed_m_s=settings.gripper_speed_m_s,
             open_speed_m_s=settings.gripper_speed_m_s,
+            backend=settings.backend,
         )
     )
 
@@ -62,6 +66,11 @@ def _franky(settings: ArmSettings) -> Arm:
 def _memory(settings: ArmSettings) -> Arm:
     from spatialbot_ros.robots.memory_arm import MemoryArm
 
+    if settings.backend != VELOCITY:
+        raise ConfigurationError(
+            f"the arm in memory knows no forces, so it has no backend {settings.backend!r}; use"
+            " 'velocity', or the robot 'franky'"
+        )
     return MemoryArm(settings.home_joints_rad)
 
 
