@@ -73,10 +73,10 @@ class SafetyEnvelope:
             workspace_min_m=np.asarray(workspace_min_m, dtype=np.float64),
             workspace_max_m=np.asarray(workspace_max_m, dtype=np.float64),
         )
-        self._joints = JointGuard(
-            limits, self._step_limits.workspace_min_m, self._step_limits.workspace_max_m
-        )
-        self._postures = PostureGuard(limits, ArmBodies(table_top_z_m, limits.keep_out))
+        box = self._step_limits
+        bodies = ArmBodies(table_top_z_m, limits.keep_out)
+        self._joints = JointGuard(limits, box.workspace_min_m, box.workspace_max_m, bodies)
+        self._postures = PostureGuard(limits, bodies)
         self._newest: dict[str, tuple[int, int]] = {}
         self._last = 0
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialbot_ros import fr3_limits as fr3
-from spatialbot_ros.fr3_kinematics import tool_points
+from spatialbot_ros.fr3_kinematics import frames, tool_points
 from spatialbot_ros.ports import ArmState, Pace
+from spatialbot_ros.safety_bodies import ArmBodies
 
 _DELAY_S = 0.01
 """A state that is a few milliseconds old, the command's way, the filter of the commands."""
@@ -21,6 +22,9 @@ _ARM_LAG_S = 0.03
 _AT_WALL_M = 0.0005
 """How far outside of the box still counts as its wall."""
 _SLACK = 1e-6
+_BACK_1_S, _BACK_M_S = 15.0, 0.1
+"""How fast a tool that was carried through a wall has to come back: joints lag behind commands
+differently, and what they make of a command on the way to the next is another direction."""
 
 # shares of the present and of the next joint speeds at the moments of the way: now, after the
 # delay, half-way and at the end of the change, after the hold, half-way to rest, at rest
@@ -52,6 +56,8 @@ class Braking:
         speed_share: part of the joints' position-dependent speeds that is used.
         workspace_min_m, workspace_max_m: (3,) box that the tool does not leave.
         pace: of the commands.
+        bodies: of the arm and around it; None = they are not looked at.
+        clearance_m: distance that they keep at rest.
     """
 
     def __init__(
@@ -62,6 +68,8 @@ class Braking:
         workspace_min_m: NDArray[np.float64],
         workspace_max_m: NDArray[np.float64],
         pace: Pace,
+        bodies: ArmBodies | None = None,
+        clearance_m: float = 0.0,
     ) -> None:
         self._q_rad = measured.q_rad
         self._dq_rad_s = measured.dq_rad_s
@@ -69,12 +77,15 @@ class Braking:
         self._present = measured.dq_rad_s if commanded is None else commanded
         self._hold_s, self._share, self._pace = hold_s, speed_share, pace
         self._low_m, self._high_m = workspace_min_m, workspace_max_m
+        self._tool_m = measured.T_base_ee[:3, 3]
+        self._bodies = bodies
         # the robot knows its tool better than the kinematics of the bare hand
-        self._offset_m = measured.T_base_ee[:3, 3] - tool_points(measured.q_rad[None])[0]
+        self._offset_m = self._tool_m - tool_points(measured.q_rad[None])[0]
         at_rest = self.way(np.zeros(7))
         # more than the slack would let it creep out
         self._allowed_m = max(self.outside_m(at_rest) + _SLACK, _AT_WALL_M)
         self._allowed_share = max(self.speed_share(at_rest) + _SLACK, 1.0)
+        self._clearance_m = min(self._clearance(at_rest) - _SLACK, clearance_m)
 
     def way(self, dq_next: NDArray[np.float64]) -> Way:
         """The way through joint speeds (7,)."""
@@ -114,12 +125,25 @@ class Braking:
         """Whether the joints stay within their speeds, or break them no more than braking does."""
         return self.speed_share(way) <= self._allowed_share
 
+    def is_clear(self, way: Way) -> bool:
+        """Whether the arm comes to rest clear of everything, or no closer than by braking."""
+        return self._clearance(way) >= self._clearance_m
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the tool is beyond a wall now."""
+        return bool(np.any(self._beyond_m() > _AT_WALL_M))
+
     def bounded_at_walls(self, velocity_m_s: NDArray[np.float64], way: Way) -> NDArray[np.float64]:
         """A tool velocity (3,) that is slowed towards the walls that this way would meet."""
         without_m = self.tool_m(way)[-1] - way.reach_s * velocity_m_s
+        back_m_s = np.clip(_BACK_1_S * self._beyond_m(), 0.0, _BACK_M_S)
+        is_low = self._tool_m < self._low_m
         fastest = np.maximum((self._high_m - without_m) / way.reach_s, 0.0)
         slowest = np.minimum((self._low_m - without_m) / way.reach_s, 0.0)
-        return np.clip(velocity_m_s, slowest, fastest)
+        fastest = np.where((back_m_s > 0.0) & ~is_low, -back_m_s, fastest)
+        slowest = np.where((back_m_s > 0.0) & is_low, back_m_s, slowest)
+        return np.clip(velocity_m_s, slowest, np.maximum(fastest, slowest))
 
     def largest_share(self, dq_next: NDArray[np.float64]) -> float:
         """The largest part, in [0, 1], of joint speeds (7,) whose way is allowed."""
@@ -136,7 +160,16 @@ class Braking:
 
     def _is_allowed(self, dq_next: NDArray[np.float64]) -> bool:
         way = self.way(dq_next)
-        return self.in_box(way) and self.in_speed(way)
+        return self.in_box(way) and self.in_speed(way) and self.is_clear(way)
+
+    def _beyond_m(self) -> NDArray[np.float64]:
+        """(3,) how far the tool is beyond a wall on each axis; negative inside."""
+        return np.maximum(self._low_m - self._tool_m, self._tool_m - self._high_m)
+
+    def _clearance(self, way: Way) -> float:
+        if self._bodies is None:
+            return np.inf
+        return self._bodies.clearance(frames(way.q_rad[-1])).distance_m
 
 
 def change_time_s(change_rad_s: NDArray[np.float64], pace: Pace) -> float:

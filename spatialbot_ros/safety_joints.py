@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spatialbot_ros import fr3_limits as fr3
 from spatialbot_ros.fr3_kinematics import damped_inverse, frames
 from spatialbot_ros.ports import ArmState, Pace
+from spatialbot_ros.safety_bodies import ArmBodies
 from spatialbot_ros.safety_braking import Braking
 from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_records import SafetyRecord, Severity
@@ -56,6 +57,7 @@ class JointGuard:
     Args:
         limits: margins and bounds.
         workspace_min_m, workspace_max_m: (3,) box that the tool does not leave.
+        bodies: of the arm and around it; None = they are not looked at.
     """
 
     def __init__(
@@ -63,8 +65,11 @@ class JointGuard:
         limits: SafetyLimits,
         workspace_min_m: NDArray[np.float64],
         workspace_max_m: NDArray[np.float64],
+        bodies: ArmBodies | None = None,
     ) -> None:
         self._limits = limits
+        # less than targets keep: they are reached to within a millimetre or two
+        self._bodies = (bodies, 0.5 * limits.collision_margin_m)
         self._box_m = (workspace_min_m, workspace_max_m)
         acceleration_rad_s2 = limits.joint_acceleration_share * fr3.COMMAND_ACCELERATION_RAD_S2
         self._stoppable_rad_s = acceleration_rad_s2 * (limits.max_stop_s - _STOP_SETS_OFF_S)
@@ -86,9 +91,11 @@ class JointGuard:
         inverse = damped_inverse(jacobian)
         dq_rad_s, factors = self._slowed_down(inverse @ twist_base, measured)
         pace = self._streaming_pace(jacobian, dq_rad_s, measured)
-        braking = Braking(measured, hold_s, self._limits.joint_speed_share, *self._box_m, pace)
+        braking = Braking(
+            measured, hold_s, self._limits.joint_speed_share, *self._box_m, pace, *self._bodies
+        )
         way = braking.way(dq_rad_s)
-        if not braking.in_box(way):
+        if braking.is_outside or not braking.in_box(way):
             velocity_m_s = jacobian[:3] @ dq_rad_s
             bounded_m_s = braking.bounded_at_walls(velocity_m_s, way)
             lost_m_s = bounded_m_s - velocity_m_s
@@ -98,6 +105,8 @@ class JointGuard:
             dq_rad_s = dq_rad_s * _share(self._stoppable_rad_s, np.abs(dq_rad_s))
         elif not braking.in_speed(way):
             factors["joint_speed"] = 0.0
+        elif not braking.is_clear(way):
+            factors["collision_speed"] = 0.0
         dq_rad_s = dq_rad_s * braking.largest_share(dq_rad_s)
         shaped = jacobian @ dq_rad_s
         return ShapedTwist(shaped, dq_rad_s, pace, self._report(factors, twist_base, shaped))
@@ -204,6 +213,7 @@ _WHY = {
     "singularity": "the arm comes near a posture in which it cannot move in all directions",
     "joint_speed": "a joint would be faster than it may be where it is or comes to",
     "workspace_speed": "a wall of the workspace is too near for this speed",
+    "collision_speed": "the arm would come to rest too close to itself, the table or a box",
     "stop_time": "a joint would be too fast to be stopped in time (max_stop_s)",
 }
 

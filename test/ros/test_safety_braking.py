@@ -11,13 +11,19 @@ from spatialbot_ros import fr3_limits as fr3
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.fr3_kinematics import frames
 from spatialbot_ros.ports import ArmMode, ArmState, Pace
+from spatialbot_ros.safety_bodies import ArmBodies
 from spatialbot_ros.safety_braking import Braking, change_time_s
 from spatialbot_ros.safety_joints import JointGuard
-from spatialbot_ros.safety_limits import SafetyLimits
+from spatialbot_ros.safety_limits import KeepOutBox, SafetyLimits
 
 CELL = load_cell()
 LIMITS = SafetyLimits()
 HOLD_S, PERIOD_S, TICK_S = 0.05, 0.02, 0.002
+SHELVES = (
+    KeepOutBox("left", (0.2, 0.2, 0.05), (0.9, 0.3, 0.9)),
+    KeepOutBox("right", (0.2, -0.3, 0.05), (0.9, -0.2, 0.9)),
+)
+BODIES = ArmBodies(CELL.table_top_z_m, SHELVES)
 STOP = Pace(LIMITS.joint_acceleration_share, LIMITS.joint_jerk_share)
 
 
@@ -33,6 +39,7 @@ class RampedArm:
         self.acceleration = 0.0
         self.outside_m = -1.0
         self.speed_share = 0.0
+        self.clearance_m = 1.0
 
     def state(self):
         zeros, T = np.zeros(7), frames(self.q_rad).T_base_ee
@@ -64,10 +71,10 @@ class RampedArm:
         self.outside_m = max(self.outside_m, np.max(outside_m))
 
 
-def hostile_run(seed, stall):
+def hostile_run(seed, stall, bodies=None):
     """Five seconds of twists that turn at random or push on; returns the arm."""
     rng = np.random.default_rng(seed)
-    guard = JointGuard(LIMITS, CELL.workspace_min_m, CELL.workspace_max_m)
+    guard = JointGuard(LIMITS, CELL.workspace_min_m, CELL.workspace_max_m, bodies)
     arm = RampedArm(CELL.home_joints_rad)
     twist = np.zeros(6)
     for step in range(250):
@@ -81,6 +88,7 @@ def hostile_run(seed, stall):
             # the caller stalls: the command is held, then the arm comes to rest by itself
             arm.stream(shaped.dq_rad_s, shaped.pace, HOLD_S)
             arm.come_to_rest(shaped.pace)
+        arm.clearance_m = min(arm.clearance_m, BODIES.clearance(frames(arm.q_rad)).distance_m)
     return arm
 
 
@@ -93,6 +101,27 @@ def test_hostile_streams_stay_in_the_box_and_within_the_joints_limits(stall):
         assert arm.acceleration <= fr3.JOINT_ACCELERATION_RAD_S2
     # they were really pushed there
     assert max(arm.outside_m for arm in arms) > -0.02
+
+
+def test_a_tool_that_was_carried_through_a_wall_comes_back():
+    arm = RampedArm(CELL.home_joints_rad)
+    tool_m = frames(arm.q_rad).T_base_ee[:3, 3]
+    high_m = tool_m + np.array([0.2, -0.004, 0.2])
+    guard = JointGuard(LIMITS, CELL.workspace_min_m, high_m)
+    along = np.array([0.1, 0.05, 0.0, 0.0, 0.0, 0.0])
+    shaped = guard.shape(along, arm.state(), HOLD_S)
+    assert shaped.twist_base[1] == pytest.approx(-0.06, abs=0.01)
+    assert shaped.twist_base[0] > 0.05
+    assert [r.name for r in shaped.records] == ["workspace_speed"]
+
+
+def test_hostile_streams_do_not_lead_the_arm_into_a_box():
+    without, guarded = (
+        [hostile_run(seed, False, bodies).clearance_m for seed in range(4)]
+        for bodies in (None, BODIES)
+    )
+    assert min(without) < 0.0
+    assert min(guarded) > 0.0
 
 
 @settings(max_examples=60, deadline=None)
