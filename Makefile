@@ -12,10 +12,11 @@ export VIRTUAL_ENV := $(VENV)
 export AMENT_PREFIX_PATH := $(VENV)
 export PATH := $(BIN):$(PATH)
 
+STRICT_PYTHON ?= $(PYTHON)
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test lint format colcon bench clean distclean
+.PHONY: help setup setup-test demo test lint format colcon bench strict clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,9 +53,13 @@ colcon: setup-test ## colcon build, test and test-result of both packages
 bench: setup ## all benchmarks, with the baselines they are measured against
 	$(BIN)/spatialbot bench --all
 
+strict: setup ## demo actions against the strict FR3 of franka-sim (a venv of its own)
+	$(STRICT_PYTHON) tools/setup_strict.py
+	$(BIN)/spatialbot bench strict
+
 clean: ## remove build, install, log, out and caches
 	rm -rf build install log out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
-	find . -name __pycache__ -not -path "./.venv/*" -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path "./.venv/*" -not -path "./.strict-venv/*" -prune -exec rm -rf {} +
 
 distclean: clean ## and .venv
-	rm -rf .venv
+	rm -rf .venv .strict-venv

@@ -21,7 +21,8 @@ EXTRAS = ("sim", "model", "data", "train", "teleop", "viewer", "test")
 REQUIREMENT_FILES = sorted(
     path.stem
     for path in (ROOT / "requirements").glob("*.txt")
-    if path.stem not in ("constraints", "desktop", "desktop_model")
+    # strict: a venv of its own with other versions
+    if path.stem not in ("constraints", "desktop", "desktop_model", "strict")
 )
 # modules that pip brings, and the distributions they come from
 PIP_MODULES = {

@@ -105,6 +105,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             " simulated time against real time",
             "spatialbot_ros.benchmarks.faults",
         ),
+        "strict": Benchmark(
+            "streams of demo actions to franka-sim, which aborts what the FCI would: accepted"
+            " streams against all",
+            "spatialbot_ros.benchmarks.strict",
+        ),
         "injected_faults": Benchmark(
             "faults of robot, camera and policy injected into pick and place: recovery in robot"
             " time against the 200 ms that are allowed",

@@ -1,10 +1,11 @@
-"""The real way of an action, for measurements: executor, owner, franky, libfranka, logged robot."""
+"""The real way of an action, for measurements: executor, owner, franky, libfranka, robot."""
 
+import contextlib
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -22,14 +23,24 @@ _START_S, _WAIT_S = 60.0, 120.0
 _NS_PER_S = 1_000_000_000
 
 
+def logged_robot(address: str, log: Path, *, paced: bool = False) -> list[str]:
+    """Command line of the simulated robot that logs every millisecond.
+
+    Args:
+        paced: simulate no faster than real time.
+    """
+    command = [sys.executable, "-m", "spatialbot_sim.logged_robot", address, str(log)]
+    return [*command, "--paced"] if paced else command
+
+
 class ArmRig:
     """Context manager; the policy's side calls `owner.submit` and waits on robot time.
 
     Args:
-        address: loopback address for the simulated robot.
-        log: file for its 1 kHz log.
+        address: loopback address of the simulated robot.
+        robot: command line that simulates it: prints ``ready``, ends at the end of its input.
         limits: the shipped ones when None.
-        paced: simulate no faster than real time.
+        log: file for what the robot's process says about itself; None = where this one says it.
 
     Attributes:
         records: all interventions.
@@ -37,11 +48,14 @@ class ArmRig:
     """
 
     def __init__(
-        self, address: str, log: Path, limits: SafetyLimits | None = None, paced: bool = False
+        self,
+        address: str,
+        robot: Sequence[str],
+        limits: SafetyLimits | None = None,
+        log: Path | None = None,
     ) -> None:
         self.cell, self.spec = load_cell(), load_action_spec()
-        self._command = [sys.executable, "-m", "spatialbot_sim.logged_robot", address, str(log)]
-        self._command += ["--paced"] if paced else []
+        self._command, self._log = list(robot), log
         config = ExecutorConfig(action_rate_hz=self.spec.rate_hz)
         envelope = SafetyEnvelope(
             limits or load_safety_limits(),
@@ -61,9 +75,15 @@ class ArmRig:
         self.losses: list[str] = []
 
     def __enter__(self) -> "ArmRig":
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        with contextlib.ExitStack() as stack:
+            errors = None if self._log is None else stack.enter_context(self._log.open("wb"))
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "ready\n":
             raise SimulationError("the simulated robot did not start; see its error output above")

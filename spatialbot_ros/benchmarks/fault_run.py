@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from spatialbot_ros.benchmarks.arm_rig import ArmRig
+from spatialbot_ros.benchmarks.arm_rig import ArmRig, logged_robot
 from spatialbot_ros.benchmarks.hostile_actions import hostile_actions
 from spatialbot_ros.executor_types import State
 from spatialbot_ros.limit_checker import LimitReport, check_limits
@@ -70,7 +70,7 @@ def run_faults(address: str, num_actions: int, seed: int) -> FaultAccount:
     begun_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ticks.bin"
-        with ArmRig(address, path) as rig:
+        with ArmRig(address, logged_robot(address, path)) as rig:
             _drive(rig, account, num_actions, seed)
             workspace = (rig.cell.workspace_min_m, rig.cell.workspace_max_m)
         account.limits = judge_log(path, *workspace)

@@ -1,26 +1,38 @@
 """From a request to stop to zero commanded velocity, in robot time, on the simulated FR3."""
 
+import contextlib
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from spatialbot_model.contracts.action_codec import DeltaAction
-from spatialbot_model.contracts.errors import ConfigurationError, SimulationError
-from spatialbot_ros.benchmarks.arm_rig import ArmRig
+from spatialbot_model.contracts.errors import (
+    ConfigurationError,
+    SimulationError,
+    UnknownNameError,
+)
+from spatialbot_model.contracts.resources import find_resource
 from spatialbot_ros.benchmarks.result import BenchmarkResult
-from spatialbot_ros.configuration import load_safety_limits
+from spatialbot_ros.benchmarks.stop_rigs import StopRig, node_rig, owner_rig
+from spatialbot_ros.configuration import (
+    load_action_spec,
+    load_cell,
+    load_safety_limits,
+    load_yaml,
+)
 from spatialbot_ros.fr3_limits import JOINT_ACCELERATION_RAD_S2
 from spatialbot_ros.limit_checker import check_limits
-from spatialbot_ros.nodes.arm_owner import Wish
-from spatialbot_ros.safety_records import ActionRequest
 from spatialbot_sim.tick_log import TickLog, read_tick_log
 
 _STILL_RAD_S = 2e-4
 _JOINT_VELOCITY = 2
+_WAYS = ("owner", "service", "topic")
 _LOW_M, _HIGH_M = np.array([0.35, -0.3, 0.03]), np.array([0.65, 0.3, 0.35])
 
 
@@ -29,6 +41,7 @@ def run(
     seed: int = 0,
     speed_factor: float = 1.0,
     max_stop_s: float = 0.0,
+    over: str = "owner",
     address: str = "127.0.0.74",
 ) -> BenchmarkResult:
     """Stop the arm again and again while it runs to random places.
@@ -38,21 +51,23 @@ def run(
         seed: of places and moments.
         speed_factor: share of the shipped speeds and of the length of the actions.
         max_stop_s: other than the shipped limit; 0 = shipped.
+        over: how it is asked for. ``owner``: another thread of the executor's process asks;
+            ``service``, ``topic``: another process asks the executor node over ROS.
         address: loopback address for the simulated robot.
 
     Raises:
         ConfigurationError: no stops asked for.
+        UnknownNameError: there is no such way to ask.
     """
     if stops < 1:
         raise ConfigurationError(f"stops is {stops}, expected at least 1")
-    limits = load_safety_limits().scaled(speed_factor)
-    if max_stop_s:
-        limits = replace(limits, max_stop_s=max_stop_s)
+    if over not in _WAYS:
+        raise UnknownNameError("over", over, _WAYS)
+    cell = load_cell()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ticks.bin"
-        with ArmRig(address, path, limits, paced=True) as rig:
+        with _rig(over, address, path, speed_factor, max_stop_s) as rig:
             walls_s = _stop_often(rig, stops, np.random.default_rng(seed), 0.03 * speed_factor)
-            cell = rig.cell
         log = read_tick_log(path)
     report = check_limits(log, cell.workspace_min_m, cell.workspace_max_m)
     moving = [found for wall_s in walls_s if (found := _measure(log, wall_s)) is not None]
@@ -86,31 +101,46 @@ def run(
     )
 
 
-def _stop_often(rig: ArmRig, stops: int, rng: np.random.Generator, step_m: float) -> list[float]:
+@contextlib.contextmanager
+def _rig(
+    over: str, address: str, log: Path, speed_factor: float, max_stop_s: float
+) -> Iterator[StopRig]:
+    limits = load_safety_limits()
+    if max_stop_s:
+        limits = replace(limits, max_stop_s=max_stop_s)
+    if over == "owner":
+        with owner_rig(address, log, limits.scaled(speed_factor)) as owner:
+            yield owner
+        return
+    # the node reads its limits from a file
+    data = load_yaml(find_resource("config/safety.yaml")) | {"max_stop_s": limits.max_stop_s}
+    file = log.with_name("safety.yaml")
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    with node_rig(address, log, speed_factor, str(file), over == "topic") as node:
+        yield node
+
+
+def _stop_often(rig: StopRig, stops: int, rng: np.random.Generator, step_m: float) -> list[float]:
     """Wall times of the requests."""
-    goal_m = rig.cell.home_tcp_m
+    goal_m, spec = load_cell().home_tcp_m, load_action_spec()
     walls_s: list[float] = []
-    sequence = 0
     for _ in range(stops):
         for k in range(int(rng.integers(4, 8))):
-            here_m = rig.executor.T_base_target[:3, 3]
+            here_m = rig.target_m
             if np.linalg.norm(goal_m - here_m) < 0.1 or k == 0:
                 goal_m = rng.uniform(_LOW_M, _HIGH_M)
             way_m = goal_m - here_m
             way_m = way_m / np.linalg.norm(way_m) * step_m
-            sequence += 1
-            action = DeltaAction.from_values(way_m, (0.0, 0.0, 0.0), False, rig.spec)
-            rig.owner.submit(ActionRequest.from_action(action, sequence, rig.now_ns()))
+            rig.act(DeltaAction.from_values(way_m, (0.0, 0.0, 0.0), False, spec))
             rig.pass_time(0.1)
         time.sleep(float(rng.uniform(0.0, 0.02)))
-        walls_s.append(time.monotonic())
-        rig.owner.ask(Wish.STOP, 10.0)
+        walls_s.append(rig.stop())
         rig.pass_time(0.3)
-        rig.owner.ask(Wish.RESUME, 10.0)
+        rig.resume()
     return walls_s
 
 
-def _measure(log: TickLog, wall_s: float) -> tuple[float, float, float, float] | None:
+def _measure(log: TickLog, wall_s: float) -> tuple[float, ...] | None:
     """Time to zero, least possible time, speed, time until it slows down for good."""
     first = int(np.searchsorted(log.wall_s, wall_s))
     rows = slice(first, first + 400)
