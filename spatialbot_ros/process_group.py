@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 
 from honcho.manager import Manager
@@ -17,6 +18,8 @@ from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
 from spatialbot_model.contracts.scheduling import schedule_ordinarily
 from spatialbot_ros.bringup import NodeSpec, supervisor_command
+
+_ASK_AGAIN_S = 0.1
 
 
 def node_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -55,6 +58,17 @@ def node_command(spec: NodeSpec) -> list[str]:
     return command
 
 
+class _NodeManager(Manager):
+    """Also ends in order when it is to end before every node has started."""
+
+    def terminate(self) -> None:
+        """honcho knows no pid before it has read that a process started, and asks only once."""
+        if self._all_started():
+            super().terminate()
+        else:
+            threading.Timer(_ASK_AGAIN_S, self.terminate).start()
+
+
 def run_nodes(specs: Sequence[NodeSpec]) -> int:
     """Run all nodes until one ends or a signal comes.
 
@@ -63,7 +77,7 @@ def run_nodes(specs: Sequence[NodeSpec]) -> int:
     """
     # nodes inherit the priority of whoever starts them; only the arm's thread takes more
     schedule_ordinarily()
-    manager = Manager(Printer(sys.stdout))
+    manager = _NodeManager(Printer(sys.stdout))
     environment = node_environment()
     for spec in specs:
         manager.add_process(spec.name, "exec " + shlex.join(node_command(spec)), env=environment)

@@ -6,7 +6,6 @@ exit code 1 soon after the start is a user's error, and is not repeated. SIGINT 
 passed on and end it. Standard library only: what watches over a driver must not share its faults.
 """
 
-import ctypes
 import signal
 import subprocess
 import sys
@@ -16,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-_PR_SET_PDEATHSIG = 1
+from spatialbot_ros.with_parent import end_with_parent
+
 _POLL_S = 0.1
 
 
@@ -96,8 +96,7 @@ class Supervisor:
 
 
 def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -23,6 +23,7 @@ class Stack:
 
     def __enter__(self) -> "Stack":
         command = [sys.executable, "-m", "spatialbot_ros.cli", "up", "pick_place"]
+        command += ["--with-parent", str(os.getpid())]
         command += [f"{name}:={value}" for name, value in self._arguments.items()]
         with self._log_file.open("wb") as log:
             # an own session: Ctrl-C in the terminal reaches the demo only, which ends the

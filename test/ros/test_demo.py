@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from marked_process import MarkedRun
+from marked_process import MarkedRun, wait_until
 from own_address import own_address
 from PIL import Image
 
@@ -91,3 +91,19 @@ def test_pictures_are_there(demo: tuple[dict[str, Any], Path]) -> None:
         assert picture.size[0] >= 1000
         assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 1000
     assert (demo[1] / "recording.rrd").stat().st_size > 100_000
+
+
+def test_the_nodes_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:
+    marked = MarkedRun()
+    log = tmp_path / "demo.log"
+    process = marked.start(
+        "demo", "--address", own_address(), "--output", str(tmp_path), "--record", "none", log=log
+    )
+    try:
+        wait_until(
+            lambda: any("nodes.executor" in line for line in marked.alive()), TIMEOUT_S, "the nodes"
+        )
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: not marked.alive(), TIMEOUT_S, "the nodes to end")
