@@ -58,7 +58,7 @@ def node_command(spec: NodeSpec) -> list[str]:
     return command
 
 
-class _NodeManager(Manager):
+class _NodeManager(Manager):  # type: ignore[misc]  # honcho has no types
     """Also ends in order when it is to end before every node has started."""
 
     def terminate(self) -> None:
