@@ -33,6 +33,11 @@ CAPSULES: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float
 )
 """Name of the part, both ends of the axis [m] in its own frame, radius [m]."""
 
+_TIPS_M = np.array([[x, y, 0.008] for x in (-0.009, 0.009) for y in (-0.052, 0.052)])
+"""Corners of the open fingers in the frame of the tool centre point."""
+_TIPS_FREE_M = 0.012
+"""By how much fingertips may come closer to the table than everything else: with the shipped margin
+2 mm into it, for they have to reach what lies there. A tool that leans lands on one of them."""
 _SPACING_M = 0.03
 _FRAME_OF = {"link0": 0, **{f"link{i}": i for i in range(1, 8)}, "hand": 8, "fingers": 8}
 """Index into the frames: 0 base, 1 to 7 the joints, 8 the tool centre point."""
@@ -56,7 +61,7 @@ class ArmBodies:
 
     Args:
         table_top_z_m: height of the table in the base frame. Base and first two links stand on
-            it, and the fingers may touch it: their height is bounded by the workspace box.
+            it, and the fingertips may touch it.
         keep_out: boxes for every moving part.
     """
 
@@ -101,6 +106,11 @@ class ArmBodies:
         k = int(np.argmin(heights_m))
         if heights_m[k] < nearest.distance_m:
             nearest = Clearance(float(heights_m[k]), self._name(low[k]), "table")
+        T_ee = frames.T_base_ee
+        tips_m = float(np.min(_TIPS_M @ T_ee[2, :3])) + float(T_ee[2, 3])
+        tips_m += _TIPS_FREE_M - self._table_top_z_m
+        if tips_m < nearest.distance_m:
+            nearest = Clearance(tips_m, "fingers", "table")
         for name, min_m, max_m in self._boxes:
             moving_m = balls_m[self._moving]
             outside_m = np.maximum(np.maximum(min_m - moving_m, moving_m - max_m), 0.0)

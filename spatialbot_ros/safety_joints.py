@@ -27,6 +27,7 @@ _LOOK_AHEAD_S, _LOOK_AHEAD_RAD = 0.12, 0.08
 _STOP_SETS_OFF_S = 0.014
 """One state, one command, the ramps of the jerk, the low-pass filter of the commands."""
 _WALL_NOTICEABLE_M_S = 0.005
+_WALL_M, _AT_WALL_SHARE = 0.006, 0.5
 _STILL_RAD_S = 1e-4
 _STOP_SHARE = 0.75
 """Of the tool's limits: joints that do not quite keep in step make it feel more."""
@@ -99,7 +100,8 @@ class JointGuard:
             velocity_m_s = jacobian[:3] @ dq_rad_s
             bounded_m_s = braking.bounded_at_walls(velocity_m_s, way)
             lost_m_s = bounded_m_s - velocity_m_s
-            factors["workspace_speed"] = float(np.max(np.abs(lost_m_s)) < _WALL_NOTICEABLE_M_S)
+            if np.max(np.abs(lost_m_s)) >= _WALL_NOTICEABLE_M_S:
+                factors["workspace_speed"] = 0.0
             dq_rad_s = dq_rad_s + inverse[:, :3] @ lost_m_s
             # the way along a wall may ask more of the joints
             dq_rad_s = dq_rad_s * _share(self._stoppable_rad_s, np.abs(dq_rad_s))
@@ -134,7 +136,21 @@ class JointGuard:
             "joint_speed": _share(bound, speeds),
             "stop_time": _share(self._stoppable_rad_s, speeds),
         }
+        near_wall = self._near_wall(measured)
+        if near_wall < 1.0:
+            factors["workspace_speed"] = _share(near_wall * self._stoppable_rad_s, speeds)
         return dq_rad_s * min(factors.values()), factors
+
+    def _near_wall(self, measured: ArmState) -> float:
+        """Part of their speeds that joints may have where the tool is.
+
+        Joints that turn round are late by different times, which carries the tool off its way,
+        and the further the longer they take. At a wall there is no room for that.
+        """
+        low_m, high_m = self._box_m
+        tool_m = measured.T_base_ee[:3, 3]
+        room_m = float(np.min(np.minimum(tool_m - low_m, high_m - tool_m)))
+        return _AT_WALL_SHARE + (1.0 - _AT_WALL_SHARE) * float(np.clip(room_m / _WALL_M, 0.0, 1.0))
 
     def _streaming_pace(
         self, jacobian: NDArray[np.float64], dq_rad_s: NDArray[np.float64], measured: ArmState

@@ -13,7 +13,7 @@ from spatialbot_ros import fr3_limits as fr3
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.fr3_kinematics import frames, solve
 from spatialbot_ros.safety_bodies import CAPSULES, ArmBodies
-from spatialbot_ros.safety_limits import KeepOutBox
+from spatialbot_ros.safety_limits import KeepOutBox, SafetyLimits
 
 CELL = load_cell()
 MESHES = Path(franky_sim.__file__).parent / "assets" / "meshes"
@@ -85,6 +85,20 @@ def test_an_elbow_below_the_table_is_noticed():
     nearest = ArmBodies(CELL.table_top_z_m).clearance(lying)
     assert nearest.distance_m < 0.0
     assert nearest.second == "table"
+
+
+@pytest.mark.parametrize(("lean_rad", "is_allowed"), [(0.0, True), (0.1, True), (0.4, False)])
+def test_fingers_reach_the_table_but_a_tool_that_leans_does_not_land_on_one(lean_rad, is_allowed):
+    bodies, home = ArmBodies(CELL.table_top_z_m), frames(CELL.home_joints_rad)
+    T = home.T_base_ee.copy()
+    T[:3, 3] = 0.5, 0.0, CELL.workspace_min_m[2] + (0.01 if lean_rad else 0.0)
+    T[:3, :3] = rpy_to_matrix([lean_rad, 0.0, 0.0]) @ T[:3, :3]
+    _, found, left = solve(T, CELL.home_joints_rad, 30)
+    assert left < 1e-3
+    nearest = bodies.clearance(found)
+    assert (nearest.distance_m >= SafetyLimits().collision_margin_m) is is_allowed
+    if not is_allowed:
+        assert (nearest.first, nearest.second) == ("fingers", "table")
 
 
 def test_a_keep_out_box_counts_for_every_part():
