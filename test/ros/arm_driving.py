@@ -27,16 +27,21 @@ def make_executor():
 
 
 def drive(arm, executor, deltas_m, first_sequence=1):
-    """Send one delta each 0.1 s of robot time, then let the executor hold; returns the path."""
+    """Send one delta each 0.1 s of robot time, then let the executor hold.
+
+    Returns:
+        Path of the tool (n, 3) [m], and the longest time between two cycles [s of robot time].
+    """
     state = arm.read_state()
     begun_s = last_s = state.robot_time_s
-    waiting, path = list(deltas_m), []
+    waiting, path, pauses_s = list(deltas_m), [], []
 
     def cycle():
         nonlocal last_s
         state = arm.read_state()
         if state.robot_time_s - last_s < CONFIG.command_period_s - 1e-9:
             return None
+        pauses_s.append(state.robot_time_s - last_s)
         last_s = state.robot_time_s
         sent = len(deltas_m) - len(waiting)
         if waiting and last_s - begun_s >= 0.1 * sent:
@@ -53,7 +58,7 @@ def drive(arm, executor, deltas_m, first_sequence=1):
 
     wait_until(cycle, 60.0)
     wait_until(lambda: arm.read_state().mode is ArmMode.IDLE)
-    return np.array(path)
+    return np.array(path), max(pauses_s)
 
 
 def stream_for(arm, duration_s, twist=FORWARD, hold_s=0.05):
