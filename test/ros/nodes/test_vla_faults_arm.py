@@ -114,10 +114,12 @@ def test_the_arm_holds_during_a_fault_and_goes_on_after_it(
 
     # the states of the last actions may come later than the result
     wait_for(lambda: phases().count("running") >= 2 and phases()[-1] == "hold")
-    states = [state.state for state in lab.states]
-    first = states.index("hold", states.index("running"))
-    resumed = states.index("running", first)
-    during = [x_of(state) for state in lab.states[first + 5 : resumed]]
-    assert during and np.ptp(during) < 1e-6
-    assert x_of(lab.states[-1]) > during[0] + 0.005
+    spans = [(name, list(span)) for name, span in groupby(lab.states, lambda s: s.state)]
+    running = [k for k, (name, _) in enumerate(spans) if name == "running"]
+    between = [span for name, span in spans[running[0] : running[-1]] if name == "hold"]
+    # a busy machine makes short ones between good actions, too
+    rest = [x_of(state) for state in max(between, key=len)[5:]]
+    assert rest and np.ptp(rest) < 1e-6
+    assert x_of(lab.states[-1]) > rest[0] + 0.005
+    states = {state.state for state in lab.states}
     assert {"stopped", "fault", "disconnected"}.isdisjoint(states)
