@@ -128,6 +128,10 @@ class ActionSpec:
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise ConfigurationError(f"action spec: {name} is {value!r}, expected a number")
-    if not math.isfinite(value):
-        raise ConfigurationError(f"action spec: {name} is {value!r}, expected a finite number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigurationError(f"action spec: {name} is {number}, expected a finite number")
+    return number

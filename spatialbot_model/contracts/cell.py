@@ -19,6 +19,9 @@ from spatialbot_model.contracts.types import CameraIntrinsics
 R_LINK_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 
+_MAX_SIZE_PX = 16384
+
+
 @dataclass(frozen=True, slots=True)
 class CameraMount:
     """Calibrated camera: poses are (4, 4), `camera_link` in the base frame."""
@@ -64,14 +67,14 @@ class Cell:
         """
         try:
             camera = data["camera"]
-            low_m, high_m = (float(v) for v in camera["depth_range_m"])
+            low_m, high_m = _vector(camera["depth_range_m"], 2).tolist()
             cell = cls(
                 home_joints_rad=_vector(data["robot"]["home_joints_rad"], 7),
                 home_tcp_m=_vector(data["robot"]["home_tcp_m"], 3),
-                table_top_z_m=float(data["table"]["top_z_m"]),
+                table_top_z_m=_number(data["table"]["top_z_m"]),
                 table_center_xy_m=_vector(data["table"]["center_xy_m"], 2),
                 table_size_xy_m=_vector(data["table"]["size_xy_m"], 2),
-                table_thickness_m=float(data["table"]["thickness_m"]),
+                table_thickness_m=_number(data["table"]["thickness_m"]),
                 workspace_min_m=_vector(data["workspace"]["min_m"], 3),
                 workspace_max_m=_vector(data["workspace"]["max_m"], 3),
                 camera=CameraMount(
@@ -79,16 +82,16 @@ class Cell:
                         rpy_to_matrix(_vector(camera["rpy_rad"], 3)),
                         _vector(camera["position_m"], 3),
                     ),
-                    color=CameraIntrinsics(**camera["color"]),
-                    depth=CameraIntrinsics(**camera["depth"]),
-                    stereo_baseline_m=float(camera["stereo_baseline_m"]),
+                    color=_intrinsics(camera["color"]),
+                    depth=_intrinsics(camera["depth"]),
+                    stereo_baseline_m=_number(camera["stereo_baseline_m"]),
                     color_offset_m=_vector(camera["color_offset_m"], 3),
                     depth_range_m=(low_m, high_m),
                 ),
             )
         except KeyError as error:
             raise ConfigurationError(f"cell description lacks the key {error}") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ConfigurationError(f"cell description is malformed: {error}") from error
         if np.any(cell.workspace_min_m >= cell.workspace_max_m):
             raise ConfigurationError(
@@ -96,6 +99,22 @@ class Cell:
                 f" max {cell.workspace_max_m} in every axis"
             )
         return cell
+
+
+def _number(value: Any) -> float:
+    return float(_vector([value], 1)[0])
+
+
+def _intrinsics(values: Mapping[str, Any]) -> CameraIntrinsics:
+    camera = CameraIntrinsics(**values)
+    for size in (camera.width, camera.height):
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= _MAX_SIZE_PX:
+            raise ValueError(f"an image is {size!r} px wide or high, expected 1 to {_MAX_SIZE_PX}")
+    if not min(_vector([camera.fx_px, camera.fy_px], 2)) > 0.0:
+        raise ValueError(f"focal lengths are {camera.fx_px}, {camera.fy_px}, expected above 0")
+    _vector([camera.cx_px, camera.cy_px], 2)
+    _vector(camera.distortion, 5)
+    return camera
 
 
 def _vector(values: Any, size: int) -> NDArray[np.float64]:

@@ -166,6 +166,7 @@ class McapFile:
         schemas: dict[int, tuple[str, str, str]],
         channels: dict[int, Channel],
         chunk: int,
+        depth: int = 0,
     ) -> Iterator[tuple[Channel, int, Location]]:
         try:
             while at < end:
@@ -182,17 +183,24 @@ class McapFile:
                 elif opcode == _CHANNEL:
                     _read_channel(data[body : body + length], schemas, channels)
                 elif opcode == _MESSAGE_OP:
+                    if length < _MESSAGE.size:
+                        raise struct.error(f"a message's record of {length} bytes")
                     channel_id, _, log_ns, _ = _MESSAGE.unpack_from(data, body)
                     location = Location(chunk, body + _MESSAGE.size, length - _MESSAGE.size)
                     yield channels[channel_id], log_ns, location
                 elif opcode == _CHUNK_OP:
+                    if depth:
+                        # the format knows none, and each would be a recursion of this reader
+                        raise RecordingError(f"{self.path} is damaged: a chunk within a chunk")
                     compression, records = _text(data, body + _CHUNK.size)
                     if compression:
                         plain = self._open_chunk(data[body : body + length])
-                        yield from self._walk(plain, 0, len(plain), schemas, channels, at)
+                        yield from self._walk(
+                            plain, 0, len(plain), schemas, channels, at, depth=1
+                        )
                     else:
                         yield from self._walk(
-                            data, records + 8, body + length, schemas, channels, -1
+                            data, records + 8, body + length, schemas, channels, -1, depth=1
                         )
                 at = body + length
         except (struct.error, KeyError, UnicodeDecodeError) as error:
@@ -203,6 +211,8 @@ def _text(data: Any, at: int) -> tuple[str, int]:
     """A length-prefixed text and the position behind it."""
     (length,) = struct.unpack_from("<I", data, at)
     end = at + 4 + length
+    if end > len(data):
+        raise struct.error(f"a text of {length} bytes is longer than its record")
     return bytes(data[at + 4 : end]).decode(), end
 
 

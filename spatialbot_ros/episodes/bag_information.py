@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from spatialbot_model.contracts.errors import RecordingError
+from spatialbot_model.contracts.yaml_errors import YAML_VALUE_ERRORS
 
 BAG_METADATA_NAME = "metadata.yaml"
 
@@ -24,7 +25,7 @@ def bag_information(folder: Path) -> dict[str, Any]:
         raise RecordingError(
             f"cannot read {path}: {error.strerror}. An episode gets it when it is closed"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, *YAML_VALUE_ERRORS) as error:
         raise RecordingError(f"{path} is not the metadata of a rosbag2: {error!r}") from error
     if not isinstance(information, dict):
         raise RecordingError(f"{path} is not the metadata of a rosbag2")

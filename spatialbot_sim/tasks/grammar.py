@@ -14,6 +14,7 @@ import yaml
 
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
+from spatialbot_model.contracts.yaml_errors import YAML_VALUE_ERRORS
 from spatialbot_sim.objects import PAINTS, ObjectKind, ObstacleKind, Pattern, PlaceKind
 from spatialbot_sim.tasks.meaning import Degree, Perspective
 
@@ -186,7 +187,7 @@ class _File:
             self._data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigurationError(f"the task grammar lacks {path}: {error}") from error
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, *YAML_VALUE_ERRORS) as error:
             raise ConfigurationError(f"{path} is no YAML: {error}") from error
 
     def at(self, *keys: str) -> Any:
