@@ -1,6 +1,6 @@
 """What reading YAML may raise beside `yaml.YAMLError`."""
 
-YAML_VALUE_ERRORS: tuple[type[Exception], ...] = (
+YAML_VALUE_ERRORS = (
     ValueError,
     KeyError,
     AttributeError,

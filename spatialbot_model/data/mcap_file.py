@@ -195,9 +195,7 @@ class McapFile:
                     compression, records = _text(data, body + _CHUNK.size)
                     if compression:
                         plain = self._open_chunk(data[body : body + length])
-                        yield from self._walk(
-                            plain, 0, len(plain), schemas, channels, at, depth=1
-                        )
+                        yield from self._walk(plain, 0, len(plain), schemas, channels, at, depth=1)
                     else:
                         yield from self._walk(
                             data, records + 8, body + length, schemas, channels, -1, depth=1
