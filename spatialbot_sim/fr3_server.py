@@ -22,6 +22,7 @@ import mujoco
 import numpy as np
 from franky_sim.franka_gripper_server import FrankaGripperServer
 from franky_sim.franka_robot_server import FrankaRobotServer
+from franky_sim.franka_robot_state import FrankaRobotState
 from franky_sim.franka_server import FrankaServer, NonBlockingReceiver
 from franky_sim.mujoco_simulator import FrankaMujocoRobot, MujocoSimulator
 from numpy.typing import NDArray
@@ -137,7 +138,8 @@ class Fr3Server:
         """What the last tick did, for logs at 1 kHz; costs a few times 10 us."""
         if self._simulator is None or self._robot_server is None:
             raise SimulationError("the simulated robot is not open; call open() first")
-        state = self._robot_server.robot_state
+        # what the client was told; computing it again would cost as much as a step
+        state = self._robot_server.sent_state or self._robot_server.robot_state
         return TickState(
             robot_time_ms=self._robot_server.last_message_id,
             motion=int(state.motion_generator_mode.value),
@@ -166,6 +168,7 @@ class Fr3Server:
             # the joints need their holding torque in this tick too
             self._robot_server.process_commands()
         self._simulator.step()
+        self._robot_server.sent_state = None
         try:
             self._robot_server.send_state()
         except OSError as error:
@@ -293,6 +296,13 @@ class _GripperServer(FrankaGripperServer):  # type: ignore[misc]
 
 
 class _RobotServer(FrankaRobotServer):  # type: ignore[misc]
+    sent_state: FrankaRobotState | None = None
+    """Of this tick; None while nobody is connected."""
+
+    def _get_state_bytes(self) -> bytes:
+        self.sent_state = self.robot_state
+        return bytes(self.sent_state.pack_state())
+
     def _bind_children(self, hostname: str) -> None:
         gripper_server = _GripperServer(self.robot, hostname)
         setattr(self, "_FrankaRobotServer__gripper_server", gripper_server)  # noqa: B010

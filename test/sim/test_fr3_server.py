@@ -72,6 +72,19 @@ def test_a_velocity_motion_moves_and_its_tail_stops_the_arm(start_lab: StartLab)
     assert np.abs(robot.state.dq).max() < 0.02
 
 
+def test_a_tick_is_logged_as_the_client_was_told_and_without_one(start_lab: StartLab) -> None:
+    lab = start_lab(speed=SPEED)
+    alone = lab.call(lab.lab.tick_state)
+    robot = connect(lab)
+    robot.move(
+        franky.CartesianMotion(franky.Affine([0.0, 0.05, 0.0]), franky.ReferenceType.Relative)
+    )
+    told = lab.call(lab.lab.tick_state)
+    assert np.allclose(told.q_rad, robot.state.q, atol=1e-3)
+    assert np.allclose(told.tool_m - alone.tool_m, [0.0, -0.05, 0.0], atol=2e-3)
+    assert told.robot_time_ms > alone.robot_time_ms
+
+
 @pytest.mark.parametrize("kind", ["cube", "ball", "cup"])
 def test_a_scripted_grasp_lifts_and_places(start_lab: StartLab, kind: str) -> None:
     lab = start_lab(speed=SPEED, seed=seed_with_target(kind))
