@@ -9,7 +9,7 @@ from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
-from spatialbot_model.contracts.yaml_errors import YAML_VALUE_ERRORS
+from spatialbot_model.contracts.yaml_text import parse_yaml
 from spatialbot_ros.safety_limits import SafetyLimits
 
 
@@ -20,10 +20,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
         ConfigurationError: no such file, no YAML, or not a mapping; names the file.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = parse_yaml(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, *YAML_VALUE_ERRORS) as error:
+    except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(data, dict):
         raise ConfigurationError(f"{path} must hold a mapping, found {type(data).__name__}")
@@ -42,11 +42,7 @@ def load_action_spec(file: str = "") -> ActionSpec:
 
 def load_safety_limits(file: str = "") -> SafetyLimits:
     """The safety envelope from `file`, or from the shipped ``config/safety.yaml``."""
-    path = _path(file, "config/safety.yaml")
-    try:
-        return SafetyLimits.from_mapping(load_yaml(path))
-    except OverflowError as error:
-        raise ConfigurationError(f"{path} holds a number that is too large: {error}") from error
+    return SafetyLimits.from_mapping(load_yaml(_path(file, "config/safety.yaml")))
 
 
 def _path(file: str, shipped: str) -> Path:

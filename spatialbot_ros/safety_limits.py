@@ -53,10 +53,7 @@ class KeepOutBox:
         if not isinstance(self.name, str) or not self.name:
             raise ConfigurationError(f"a keep-out box has the name {self.name!r}, expected a text")
         for corner in (self.min_m, self.max_m):
-            if len(corner) != 3 or not all(
-                isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
-                for v in corner
-            ):
+            if len(corner) != 3 or not all(math.isfinite(_as_float(v)) for v in corner):
                 raise ConfigurationError(
                     f"corner {corner!r} of the keep-out box {self.name!r} must be three numbers [m]"
                 )
@@ -139,14 +136,13 @@ class SafetyLimits:
     def __post_init__(self) -> None:
         for name, (low, high) in HARD_LIMITS.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigurationError(f"safety limit {name} is {value!r}, expected a number")
-            if not (math.isfinite(value) and low <= value <= high):
+            number = _as_float(value)
+            if not low <= number <= high:
                 raise ConfigurationError(
-                    f"safety limit {name} is {value}, expected a value in [{low}, {high}];"
+                    f"safety limit {name} is {value!r}, expected a value in [{low}, {high}];"
                     " a configuration cannot go beyond these"
                 )
-            object.__setattr__(self, name, float(value))
+            object.__setattr__(self, name, number)
         if not self.singularity_stop < self.singularity_slow:
             raise ConfigurationError(
                 f"singularity_stop is {self.singularity_stop}, expected less than singularity_slow"
@@ -196,3 +192,13 @@ class SafetyLimits:
             raise ConfigurationError(f"keep_out must be a list of boxes, got {boxes!r}")
         numbers = {name: value for name, value in data.items() if name != "keep_out"}
         return cls(**numbers, keep_out=tuple(map(KeepOutBox.from_mapping, boxes)))
+
+
+def _as_float(value: object) -> float:
+    """The number; NaN for what is none, infinite for integers of more than 308 digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

@@ -14,11 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-import yaml
-
-from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import SpatialBotError
-from spatialbot_model.contracts.resources import find_resource
+from spatialbot_sim.cell_file import read_cell
 from spatialbot_sim.fr3_server import Fr3Server
 from spatialbot_sim.tasks import Scene
 from spatialbot_sim.tick_log import TickLogWriter
@@ -55,10 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(address: str, log: Path, paced: bool) -> int:
-    text = find_resource("config/cell.yaml").read_text(encoding="utf-8")
-    server = Fr3Server(
-        Cell.from_mapping(yaml.safe_load(text)), EMPTY_TABLE, address, _LOCKSTEP_WAIT_S
-    )
+    server = Fr3Server(read_cell(), EMPTY_TABLE, address, _LOCKSTEP_WAIT_S)
     try:
         server.open()
         _say("ready")

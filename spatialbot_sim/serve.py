@@ -6,13 +6,9 @@ Any libfranka program can drive the robot, any client of the frame link can read
 import argparse
 import signal
 import sys
-from pathlib import Path
 
-import yaml
-
-from spatialbot_model.contracts.cell import Cell
 from spatialbot_model.contracts.errors import SpatialBotError
-from spatialbot_model.contracts.resources import find_resource
+from spatialbot_sim.cell_file import read_cell
 from spatialbot_sim.lab import Lab, LabOptions
 from spatialbot_sim.tasks import TASKS
 
@@ -30,10 +26,9 @@ def main() -> int:
     parser.add_argument("--exact-depth", action="store_true", help="no stereo noise")
     parser.add_argument("--cell", default="", help="cell YAML; default: the shipped one")
     given = parser.parse_args()
-    path = Path(given.cell) if given.cell else find_resource("config/cell.yaml")
     try:
         lab = Lab(
-            Cell.from_mapping(yaml.safe_load(path.read_text(encoding="utf-8"))),
+            read_cell(given.cell),
             LabOptions(
                 address=given.address,
                 task=given.task,

@@ -21,7 +21,8 @@ def metadata_from_json(text: str) -> EpisodeMetadata:
     """
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    # numbers of thousands of digits are a plain ValueError
+    except (ValueError, RecursionError) as error:
         raise RecordingError(f"episode metadata is not JSON: {error}") from error
     return EpisodeMetadata.from_mapping(data)
 

@@ -17,7 +17,7 @@ from rosbags.typesys.store import Typestore
 
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.path_names import check_file_name
-from spatialbot_model.contracts.yaml_errors import YAML_VALUE_ERRORS
+from spatialbot_model.contracts.yaml_text import parse_yaml
 from spatialbot_model.data.mcap_file import Channel, Location, McapFile
 
 BAG_METADATA_NAME = "metadata.yaml"
@@ -127,7 +127,7 @@ def bag_files(folder: Path) -> tuple[str, ...]:
     """
     path = folder / BAG_METADATA_NAME
     try:
-        information = yaml.safe_load(path.read_bytes())["rosbag2_bagfile_information"]
+        information = parse_yaml(path.read_bytes())["rosbag2_bagfile_information"]
         storage = information["storage_identifier"]
         compression = str(information.get("compression_mode") or "")
         names = [str(name) for name in information["relative_file_paths"]]
@@ -136,7 +136,7 @@ def bag_files(folder: Path) -> tuple[str, ...]:
             f"cannot read {path}: {error.strerror}. A bag that was not closed has none;"
             " `spatialbot episodes repair` writes it"
         ) from error
-    except (yaml.YAMLError, *YAML_VALUE_ERRORS) as error:
+    except (yaml.YAMLError, LookupError, AttributeError, TypeError) as error:
         raise RecordingError(f"{path} is not the metadata of a rosbag2: {error!r}") from error
     if storage != "mcap":
         raise RecordingError(

@@ -11,7 +11,7 @@ import yaml
 
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
-from spatialbot_model.contracts.yaml_errors import YAML_VALUE_ERRORS
+from spatialbot_model.contracts.yaml_text import parse_yaml
 from spatialbot_model.spatialqa.draft import Kind
 
 FOLDER = "datasets/spatialqa"
@@ -62,8 +62,8 @@ def load_templates(kinds: Iterable[Kind], folder: Path | None = None) -> Templat
         path = folder / f"{level}.yaml"
         try:
             data = path.read_bytes()
-            mapping: Any = yaml.safe_load(data)
-        except (OSError, yaml.YAMLError, *YAML_VALUE_ERRORS) as error:
+            mapping: Any = parse_yaml(data)
+        except (OSError, yaml.YAMLError) as error:
             raise ConfigurationError(f"cannot read the templates in {path}: {error}") from error
         digest.update(data)
         for kind in kinds:

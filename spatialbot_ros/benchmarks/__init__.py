@@ -115,6 +115,11 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             " time against the 200 ms that are allowed",
             "spatialbot_ros.demo.injected_faults",
         ),
+        "fuzz": Benchmark(
+            "answers, depth calls, bags, messages and configuration files, fuzzed: readers without"
+            " an undeclared error against all",
+            "spatialbot_ros.benchmarks.fuzz",
+        ),
         "kills": Benchmark(
             "each node killed during pick and place, started again, and the work goes on: time to"
             " rest in robot time against a control period",

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from spatialbot_model.contracts.errors import RecordingError
-from spatialbot_model.contracts.yaml_errors import YAML_VALUE_ERRORS
+from spatialbot_model.contracts.yaml_text import parse_yaml
 
 BAG_METADATA_NAME = "metadata.yaml"
 
@@ -19,13 +19,13 @@ def bag_information(folder: Path) -> dict[str, Any]:
     """
     path = folder / BAG_METADATA_NAME
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_bytes())
         information = content["rosbag2_bagfile_information"]
     except OSError as error:
         raise RecordingError(
             f"cannot read {path}: {error.strerror}. An episode gets it when it is closed"
         ) from error
-    except (yaml.YAMLError, *YAML_VALUE_ERRORS) as error:
+    except (yaml.YAMLError, LookupError, TypeError) as error:
         raise RecordingError(f"{path} is not the metadata of a rosbag2: {error!r}") from error
     if not isinstance(information, dict):
         raise RecordingError(f"{path} is not the metadata of a rosbag2")

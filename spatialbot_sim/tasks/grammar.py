@@ -14,7 +14,7 @@ import yaml
 
 from spatialbot_model.contracts.errors import ConfigurationError
 from spatialbot_model.contracts.resources import find_resource
-from spatialbot_model.contracts.yaml_errors import YAML_VALUE_ERRORS
+from spatialbot_model.contracts.yaml_text import parse_yaml
 from spatialbot_sim.objects import PAINTS, ObjectKind, ObstacleKind, Pattern, PlaceKind
 from spatialbot_sim.tasks.meaning import Degree, Perspective
 
@@ -184,10 +184,10 @@ class _File:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+            self._data: Any = parse_yaml(path.read_bytes())
         except OSError as error:
             raise ConfigurationError(f"the task grammar lacks {path}: {error}") from error
-        except (yaml.YAMLError, *YAML_VALUE_ERRORS) as error:
+        except yaml.YAMLError as error:
             raise ConfigurationError(f"{path} is no YAML: {error}") from error
 
     def at(self, *keys: str) -> Any:
