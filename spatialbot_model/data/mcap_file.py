@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lz4.frame import decompress as lz4_decompress
+from lz4.frame import LZ4FrameDecompressor
 
 from spatialbot_model.contracts.errors import RecordingError
 
@@ -29,9 +29,12 @@ _RECORD = struct.Struct("<BQ")
 _MESSAGE = struct.Struct("<HIQQ")
 _CHUNK = struct.Struct("<QQQI")
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE_OP, _CHUNK_OP, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
-_DECOMPRESS: dict[str, Callable[[bytes], Any]] = {
-    "lz4": lz4_decompress,
-    "zstd": zstd.decompress,
+_MAX_CHUNK_BYTES = 2**30
+"""No writer makes such chunks; a damaged size must not fill the memory."""
+
+_DECOMPRESSORS: dict[str, Callable[[], Any]] = {
+    "lz4": LZ4FrameDecompressor,
+    "zstd": zstd.ZstdDecompressor,
 }
 
 
@@ -145,13 +148,18 @@ class McapFile:
         compression, at = _text(body, _CHUNK.size)
         (length,) = struct.unpack_from("<Q", body, at)
         records = body[at + 8 : at + 8 + length]
-        if compression not in _DECOMPRESS:
+        if compression not in _DECOMPRESSORS:
             raise RecordingError(
                 f"{self.path} is compressed as {compression!r}; expected one of:"
-                f" {', '.join(_DECOMPRESS)}"
+                f" {', '.join(_DECOMPRESSORS)}"
+            )
+        if size > _MAX_CHUNK_BYTES:
+            raise RecordingError(
+                f"{self.path} is damaged: a chunk of {size} bytes, expected at most"
+                f" {_MAX_CHUNK_BYTES}"
             )
         try:
-            plain = bytes(_DECOMPRESS[compression](records))
+            plain = _decompress(_DECOMPRESSORS[compression], records, size)
         except Exception as error:  # each codec has errors of its own
             raise RecordingError(f"{self.path} is damaged: {error}") from error
         if len(plain) != size or (crc and zlib.crc32(plain) != crc):
@@ -203,6 +211,19 @@ class McapFile:
                 at = body + length
         except (struct.error, KeyError, UnicodeDecodeError) as error:
             raise RecordingError(f"{self.path} is damaged near byte {at}: {error}") from error
+
+
+def _decompress(make: Callable[[], Any], data: bytes, size: int) -> bytes:
+    """At most `size` + 1 bytes of one or more frames, however much they would expand to."""
+    plain = b""
+    while data and len(plain) <= size:
+        decompressor = make()
+        part = decompressor.decompress(data, max_length=size + 1 - len(plain))
+        plain = plain + part if plain else part
+        if not decompressor.eof:
+            break
+        data = decompressor.unused_data or b""
+    return plain
 
 
 def _text(data: Any, at: int) -> tuple[str, int]:

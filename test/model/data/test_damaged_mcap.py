@@ -1,8 +1,11 @@
 """Records that no writer makes are refused by the declared error."""
 
 import struct
+import tracemalloc
 
 import pytest
+from backports import zstd
+from lz4.frame import compress as lz4_compress
 
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.data.mcap_file import McapFile
@@ -40,3 +43,34 @@ def test_a_damaged_record_is_refused(tmp_path, records, message):
     path.write_bytes(MAGIC + records + MAGIC)
     with pytest.raises(RecordingError, match=message):
         list(McapFile(path).walk())
+
+
+def compressed(name: str, size: int, *frames: bytes) -> bytes:
+    head = struct.pack("<QQQI", 0, 0, size, 0) + struct.pack("<I", len(name)) + name.encode()
+    data = b"".join(frames)
+    return MAGIC + record(6, head + struct.pack("<Q", len(data)) + data) + MAGIC
+
+
+@pytest.mark.parametrize(("name", "compress"), [("lz4", lz4_compress), ("zstd", zstd.compress)])
+def test_a_chunk_expands_to_no_more_than_it_says(tmp_path, name, compress):
+    path = tmp_path / "a.mcap"
+    bomb = compress(bytes(200 * 2**20))
+    path.write_bytes(compressed(name, 1000, bomb))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordingError, match="damaged"):
+            list(McapFile(path).walk())
+        assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    finally:
+        tracemalloc.stop()
+    path.write_bytes(compressed(name, 2**62, bomb))
+    with pytest.raises(RecordingError, match="expected at most"):
+        list(McapFile(path).walk())
+
+
+@pytest.mark.parametrize(("name", "compress"), [("lz4", lz4_compress), ("zstd", zstd.compress)])
+def test_several_frames_of_a_chunk_are_joined(tmp_path, name, compress):
+    path = tmp_path / "a.mcap"
+    records = record(0x0C, bytes(50))
+    path.write_bytes(compressed(name, len(records), compress(records[:20]), compress(records[20:])))
+    assert list(McapFile(path).walk()) == []
