@@ -6,9 +6,7 @@ clock and knows no ROS; what it learns goes to an `OwnerListener`.
 
 import logging
 import threading
-from collections import deque
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,26 +20,19 @@ from spatialbot_model.contracts.errors import (
 )
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import Outcome, State
+from spatialbot_ros.nodes.owner_mailbox import OwnerMailbox, Request, Wish
 from spatialbot_ros.ports import Arm, ArmState
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord
+
+__all__ = ["ArmOwner", "OwnerConfig", "OwnerListener", "Wake", "Wish"]
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.002
 _RETRY_S = 0.1
 """Between two attempts to reach the robot; what an attempt itself takes comes on top."""
 
-_MAX_WAITING_ACTIONS = 100
 _GRIPPER_OPEN_M = 0.075
 _GRIPPER_OPEN_TIMEOUT_S = 2.0
-
-
-class Wish(Enum):
-    """What a person may ask the owner for."""
-
-    STOP = "stop"
-    RESUME = "resume"
-    RECOVER = "recover"
-    HOME = "home"
 
 
 class Wake(Protocol):
@@ -89,18 +80,6 @@ class OwnerConfig:
     home_speed_factor: float = 0.3
 
 
-@dataclass(slots=True)
-class _Request:
-    wish: Wish
-    reason: str = ""
-    done: threading.Event = field(default_factory=threading.Event)
-    outcome: Outcome | None = None
-
-    def answer(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-        self.done.set()
-
-
 class ArmOwner:
     """Runs one arm with one executor. `start` begins, `close` ends; both on the main thread.
 
@@ -120,8 +99,7 @@ class ArmOwner:
         self._executor = executor
         self._config = config
         self._listener = listener
-        self._mailbox: deque[ActionRequest | _Request] = deque()
-        self._mailbox_lock = threading.Lock()
+        self._mailbox = OwnerMailbox()
         self._wake: Wake = threading.Event() if wake is None else wake
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
@@ -146,43 +124,44 @@ class ArmOwner:
 
     def submit(self, action: ActionRequest) -> None:
         """Leave an action in the mailbox; the oldest are dropped when it runs over."""
-        with self._mailbox_lock:
-            num_actions = sum(isinstance(item, ActionRequest) for item in self._mailbox)
-            if num_actions >= _MAX_WAITING_ACTIONS:
-                self._mailbox.remove(next(i for i in self._mailbox if isinstance(i, ActionRequest)))
-            self._mailbox.append(action)
+        self._mailbox.put_action(action)
         self._wake.set()
 
     def ask(self, wish: Wish, timeout_s: float) -> Outcome:
-        """Have a wish carried out and wait for its end; stop overtakes everything."""
-        request = _Request(wish)
+        """Have a wish carried out and wait for its end; stop overtakes everything.
+
+        What has not begun by then is not carried out any more, a stop excepted: nobody expects
+        the arm to move for a wish that was said to have failed.
+        """
+        request = Request(wish)
         self._post(request)
-        request.done.wait(timeout_s)
-        if request.outcome is None:
-            return Outcome(
-                False, f"{wish.value} was not carried out within {timeout_s} s; it still waits"
+        if not request.done.wait(timeout_s):
+            fate = "it still waits" if wish is Wish.STOP else "unless it has begun, it is withdrawn"
+            return request.answer(
+                Outcome(False, f"{wish.value} was not carried out within {timeout_s} s; {fate}")
             )
-        return request.outcome
+        return request.answer(Outcome(False, "nobody answered"))
 
     def stop(self, reason: str) -> None:
         """Have the arm stopped and latched; returns at once, from any thread."""
-        self._post(_Request(Wish.STOP, reason))
+        self._post(Request(Wish.STOP, reason))
 
-    def _post(self, request: "_Request") -> None:
-        with self._mailbox_lock:
-            if request.wish is Wish.STOP:
-                self._mailbox.appendleft(request)
-            else:
-                self._mailbox.append(request)
+    def _post(self, request: Request) -> None:
+        self._mailbox.put_request(request)
         self._wake.set()
 
     def _run(self) -> None:
         try:
+            found_before = False
             while not self._ending.is_set():
-                self._listener.on_state(self._executor)
+                self._tell_state()
                 try:
                     self._arm.connect()
                     state = self._arm.read_state()
+                    if found_before:
+                        # a resume for the connection that was lost must not release this one
+                        self._empty_mailbox(state=None)
+                    found_before = True
                     self._executor.connected(state)
                     self._last_tick_s = state.robot_time_s
                     self._serve()
@@ -196,21 +175,41 @@ class ArmOwner:
                     return
                 self._wait_disconnected()
         finally:
-            self._arm.close()
+            self._release_arm()
             self._refuse_waiting()
 
     def _lose(self, reason: str) -> None:
         self._executor.disconnected(reason)
-        self._listener.on_disconnected(reason)
-        self._arm.close()
+        try:
+            self._listener.on_disconnected(reason)
+        except Exception:
+            _LOG.exception("nobody could be told that the robot was lost: %s", reason)
+        self._release_arm()
+
+    def _release_arm(self) -> None:
+        try:
+            self._arm.close()
+        except Exception:
+            # the zero tail of the last command stops the arm; the next attempt makes a new one
+            _LOG.exception("the connection to the robot was not closed in order")
+
+    def _tell_state(self) -> None:
+        """Tell it outside a control cycle, where nothing else would end a failure of telling."""
+        try:
+            self._listener.on_state(self._executor)
+        except Exception:
+            _LOG.exception("the executor's state was not told")
 
     def _wait_disconnected(self) -> None:
-        self._listener.on_state(self._executor)
+        self._tell_state()
         self._wake.wait(_RETRY_S)
         self._wake.clear()
         if not self._ending.is_set():
-            self._empty_mailbox(state=None)
-            self._listener.on_state(self._executor)
+            try:
+                self._empty_mailbox(state=None)
+            except Exception:
+                _LOG.exception("what was asked without a robot was not answered")
+            self._tell_state()
 
     def _serve(self) -> None:
         """Control cycles until the end or until the connection is lost."""
@@ -267,20 +266,23 @@ class ArmOwner:
         return self._arm.read_state()
 
     def _empty_mailbox(self, state: ArmState | None) -> bool:
-        """Handle what came in; True when something changed what the arm should do."""
+        """Handle what came in; True when something changed what the arm should do.
+
+        What comes in meanwhile waits for the next cycle: a flood must not keep the arm from one.
+        """
         acted = False
-        while True:
-            with self._mailbox_lock:
-                if not self._mailbox:
-                    return acted
-                item = self._mailbox.popleft()
+        for _ in range(len(self._mailbox)):
+            item = self._mailbox.take()
+            if item is None:
+                break
             acted = True
             if isinstance(item, ActionRequest):
                 self._report(self._executor.apply(item, self._listener.now_ns()))
-            else:
+            elif item.outcome is None or item.wish is Wish.STOP:
                 self._carry_out(item, state)
+        return acted
 
-    def _carry_out(self, request: _Request, state: ArmState | None) -> None:
+    def _carry_out(self, request: Request, state: ArmState | None) -> None:
         executor = self._executor
         if request.wish is Wish.STOP:
             request.answer(executor.stop(request.reason or "asked for by /spatialbot/stop"))
@@ -288,10 +290,15 @@ class ArmOwner:
             request.answer(executor.resume())
         elif state is None:
             request.answer(Outcome(False, f"no robot: {executor.detail}"))
-        elif request.wish is Wish.RECOVER:
-            request.answer(self._recover())
         else:
-            self._home(request)
+            try:
+                if request.wish is Wish.RECOVER:
+                    request.answer(self._recover())
+                else:
+                    self._home(request)
+            except Exception as error:
+                request.answer(Outcome(False, f"{request.wish.value} was given up: {error}"))
+                raise
 
     def _recover(self) -> Outcome:
         executor = self._executor
@@ -307,7 +314,7 @@ class ArmOwner:
         except RobotError as error:
             return executor.recovery_failed(str(error))
 
-    def _home(self, request: _Request) -> None:
+    def _home(self, request: Request) -> None:
         outcome = self._executor.begin_homing()
         if not outcome.success:
             request.answer(outcome)
@@ -351,8 +358,5 @@ class ArmOwner:
             self._listener.on_records(records)
 
     def _refuse_waiting(self) -> None:
-        with self._mailbox_lock:
-            waiting = [item for item in self._mailbox if isinstance(item, _Request)]
-            self._mailbox.clear()
-        for request in waiting:
+        for request in self._mailbox.empty():
             request.answer(Outcome(False, "the executor is ending"))

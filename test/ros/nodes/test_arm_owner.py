@@ -169,3 +169,126 @@ def test_a_flood_of_actions_drops_the_oldest(bench):
     assert len(bench.owner._mailbox) == 100
     bench.owner.start()
     wait_until(lambda: bench.executor.last_sequence == 150)
+
+
+class Gate:
+    """Test double of a method that waits to be let through."""
+
+    def __init__(self, method):
+        self._method = method
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self, *args):
+        self.reached.set()
+        assert self.opened.wait(20.0)
+        return self._method(*args)
+
+
+def ask_in_background(bench, wish, timeout_s=20.0):
+    answers = []
+    num_waiting = len(bench.owner._mailbox)
+    asking = threading.Thread(target=lambda: answers.append(bench.owner.ask(wish, timeout_s)))
+    asking.start()
+    wait_until(lambda: len(bench.owner._mailbox) > num_waiting)
+    return asking, answers
+
+
+def test_a_stop_is_not_undone_by_a_resume_from_before_it(bench):
+    bench.executor.stop("test")
+    resuming, resumed = ask_in_background(bench, Wish.RESUME)
+    homing, homed = ask_in_background(bench, Wish.HOME)
+    bench.owner.stop("the later one")
+    for thread, answers in ((resuming, resumed), (homing, homed)):
+        thread.join(20)
+        assert not answers[0].success and "overtaken by a stop" in answers[0].message
+    bench.owner.start()
+    bench.wait_for(State.STOPPED)
+    assert bench.owner.ask(Wish.RECOVER, 5.0).success
+    assert bench.executor.state is State.STOPPED
+    assert State.HOMING not in bench.listener.states
+
+
+def test_a_resume_of_a_lost_connection_does_not_release_the_next_one(bench, monkeypatch):
+    bench.owner.start()
+    bench.wait_for(State.IDLE)
+    gate = Gate(bench.arm.connect)
+    monkeypatch.setattr(bench.arm, "connect", gate)
+    bench.arm.drop_connection()
+    assert gate.reached.wait(20)
+    asking, answers = ask_in_background(bench, Wish.RESUME)
+    gate.opened.set()
+    asking.join(20)
+    assert not answers[0].success and "no robot" in answers[0].message
+    bench.wait_for(State.STOPPED)
+    assert bench.owner.ask(Wish.RESUME, 5.0).success
+
+
+@pytest.mark.parametrize(("wish", "is_kept"), [(Wish.HOME, False), (Wish.STOP, True)])
+def test_what_was_said_to_have_failed_is_not_done_later_except_a_stop(
+    bench, wish, is_kept, monkeypatch
+):
+    begun = []
+    monkeypatch.setattr(bench.owner, "_home", begun.append)
+    answer = bench.owner.ask(wish, 0.01)
+    assert not answer.success and wish.value in answer.message
+    bench.owner.start()
+    bench.wait_for(State.STOPPED if is_kept else State.IDLE)
+    assert bench.owner.ask(Wish.RECOVER, 5.0).success
+    assert begun == []
+
+
+def test_a_flood_that_does_not_end_does_not_keep_the_arm_from_its_stop(bench, monkeypatch):
+    bench.owner.start()
+    bench.wait_for(State.IDLE)
+    apply = bench.executor.apply
+    flooding = threading.Event()
+    flooding.set()
+    told = []
+
+    def apply_and_be_flooded(request, now_ns):
+        if flooding.is_set():
+            # another one is there before this one is judged
+            bench.act((0, 0, 0))
+        return apply(request, now_ns)
+
+    monkeypatch.setattr(bench.executor, "apply", apply_and_be_flooded)
+    stop = bench.arm.stop
+    monkeypatch.setattr(bench.arm, "stop", lambda *args: (told.append(args), stop(*args)))
+    bench.act((0, 0, 0))
+    wait_until(lambda: bench.executor.last_sequence > 3)
+    bench.owner.stop("test")
+    try:
+        wait_until(lambda: told)
+        bench.wait_for(State.STOPPED)
+    finally:
+        flooding.clear()
+
+
+def test_a_listener_that_fails_ends_neither_the_thread_nor_the_stop(bench, monkeypatch):
+    failures = []
+
+    def fail(*_):
+        failures.append(bench.executor.state)
+        raise RuntimeError("cannot publish")
+
+    for name in ("on_state", "on_disconnected"):
+        monkeypatch.setattr(bench.listener, name, fail)
+    bench.owner.start()
+    wait_until(lambda: len(failures) > 8)
+    monkeypatch.undo()
+    bench.wait_for(State.STOPPED)
+    assert bench.owner.ask(Wish.RESUME, 5.0).success
+
+
+def test_a_recovery_that_loses_the_robot_is_answered(bench, monkeypatch):
+    bench.owner.start()
+    bench.wait_for(State.IDLE)
+    bench.arm.trip_reflex()
+    bench.wait_for(State.FAULT)
+
+    def lose():
+        raise RobotConnectionError("gone")
+
+    monkeypatch.setattr(bench.arm, "recover", lose)
+    answer = bench.owner.ask(Wish.RECOVER, 20.0)
+    assert not answer.success and "gone" in answer.message
