@@ -29,7 +29,7 @@ from std_srvs.srv import Trigger
 from spatialbot_ros.configuration import load_action_spec, load_cell, load_safety_limits
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import ExecutorConfig, State
-from spatialbot_ros.hardware_confirmation import check_hardware_confirmed
+from spatialbot_ros.hardware_confirmation import check_hardware_confirmed, speed_factor_of
 from spatialbot_ros.holding import HoldingCheck
 from spatialbot_ros.nodes.arm_owner import ArmOwner, OwnerConfig, Wish
 from spatialbot_ros.nodes.executor_messages import (
@@ -88,13 +88,19 @@ class ExecutorParameters:
         0.065, "how late the arm answers a velocity command [s]", low=0.0, high=0.3
     )
     speed_factor: float = parameter(
-        1.0, "share of the safety file's step and speed limits", low=0.05, high=1.0
+        0.0,
+        "share of the safety file's step and speed limits, from 0.05; 0 = 1, with a real robot 0.2",
+        low=0.0,
+        high=1.0,
     )
     acceleration_factor: float = parameter(
         1.0, "share of the safety file's acceleration limit", low=0.1, high=1.0
     )
     home_speed_factor: float = parameter(
-        0.3, "share of the robot's joint speed for the home motion", low=0.01, high=1.0
+        0.3,
+        "share of the robot's joint speed for the home motion, times speed_factor",
+        low=0.01,
+        high=1.0,
     )
     home_timeout_s: float = parameter(
         120.0, "wall seconds until the home service gives an answer", low=1.0, high=600.0
@@ -112,7 +118,9 @@ class ExecutorNode(Node):
         check_hardware_confirmed(p.robot, p.robot_ip, p.i_have_read_the_safety_notes)
         cell = load_cell(p.cell_file)
         spec = load_action_spec(p.action_spec_file)
-        limits = load_safety_limits(p.safety_file).scaled(p.speed_factor, p.acceleration_factor)
+        speed_factor = speed_factor_of(p.robot, p.robot_ip, p.speed_factor)
+        home_speed_factor = p.home_speed_factor * speed_factor
+        limits = load_safety_limits(p.safety_file).scaled(speed_factor, p.acceleration_factor)
         envelope = SafetyEnvelope(
             limits, cell.workspace_min_m, cell.workspace_max_m, spec, cell.table_top_z_m
         )
@@ -135,7 +143,7 @@ class ExecutorNode(Node):
                 backend=p.backend,
             ),
         )
-        self._parameters = p
+        self._settings = p
         self._executor_model = Executor(config, envelope)
         self._holding = HoldingCheck()
         # stamp 0 means that simulated time has not begun
@@ -156,7 +164,7 @@ class ExecutorNode(Node):
         self._owner = ArmOwner(
             arm,
             self._executor_model,
-            OwnerConfig(config.command_period_s, cell.home_joints_rad, p.home_speed_factor),
+            OwnerConfig(config.command_period_s, cell.home_joints_rad, home_speed_factor),
             self,
         )
         self.create_subscription(
@@ -185,7 +193,8 @@ class ExecutorNode(Node):
         self.get_logger().info(
             f"arm {p.robot!r} at {p.robot_ip}, action spec {spec.id}, workspace"
             f" {cell.workspace_min_m.tolist()} to {cell.workspace_max_m.tolist()} m,"
-            f" at most {limits.max_speed_m_s:.2f} m/s"
+            f" at most {limits.max_speed_m_s:.2f} m/s, home at {home_speed_factor:.0%} of the"
+            " joints' speed"
         )
         # the main thread may be waiting inside rclpy when Ctrl-C comes: the arm does not wait
         self._signals = SignalWatch(lambda number: self._owner.stop(f"signal {number}"))
@@ -277,8 +286,8 @@ class ExecutorNode(Node):
             rate = measured.control_success_rate
             self._success_rate = "" if rate is None else f"{rate:.2f}"
         return {
-            "robot": self._parameters.robot,
-            "address": self._parameters.robot_ip,
+            "robot": self._settings.robot,
+            "address": self._settings.robot_ip,
             "faults": str(executor.num_faults),
             "safety_events": str(executor.num_safety_events),
             "control_cycles": str(self._owner.num_ticks),
@@ -292,7 +301,7 @@ class ExecutorNode(Node):
         status = DiagnosticStatus(
             level=_LEVELS.get(state, DiagnosticStatus.OK),
             name="executor: arm",
-            hardware_id=self._parameters.robot_ip,
+            hardware_id=self._settings.robot_ip,
             message=f"{state.value}: {detail}",
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )

@@ -56,8 +56,8 @@ class RecorderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("recorder")
-        self._parameters = declare(self, RecorderParameters)
-        self._spec = load_action_spec(self._parameters.action_spec_file)
+        self._settings = declare(self, RecorderParameters)
+        self._spec = load_action_spec(self._settings.action_spec_file)
         self._writer: EpisodeWriter | None = None
         self._starting = False
         self._silent: set[str] = set()
@@ -74,7 +74,7 @@ class RecorderNode(Node):
             StopEpisode, "/spatialbot/episode/stop", self._on_stop, callback_group=services
         )
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(self._parameters.diagnostics_period_s, self._watch, clock=self._steady)
+        self.create_timer(self._settings.diagnostics_period_s, self._watch, clock=self._steady)
 
     def close(self) -> None:
         """Finish an open episode; called once at the end of the process."""
@@ -146,7 +146,7 @@ class RecorderNode(Node):
             raise RecordingError(
                 f"episode {self._writer.folder} is still open; stop it before starting another"
             )
-        wait_s = self._parameters.wait_for_topics_s
+        wait_s = self._settings.wait_for_topics_s
         if not await self._until(lambda: self._now_ns() > 0, max(wait_s, _POLL_S)):
             raise RecordingError(
                 "ROS time has not begun: nothing comes on /clock. Start the simulation, or set"
@@ -161,9 +161,9 @@ class RecorderNode(Node):
         writer = EpisodeWriter(
             directory / name,
             self._metadata(request, seed),
-            formats=self._parameters.image_formats,
-            queue_bytes=self._parameters.queue_mb * 1_000_000,
-            reserve_bytes=self._parameters.reserve_mb * 1_000_000,
+            formats=self._settings.image_formats,
+            queue_bytes=self._settings.queue_mb * 1_000_000,
+            reserve_bytes=self._settings.reserve_mb * 1_000_000,
         )
         writer.open()
         self._writer = writer
@@ -195,8 +195,8 @@ class RecorderNode(Node):
             instruction=request.instruction,
             action_spec=self._spec.to_mapping(),
             seed=seed,
-            robot=self._parameters.robot,
-            camera=self._parameters.camera,
+            robot=self._settings.robot,
+            camera=self._settings.camera,
             software_version=software,
             start_ns=self._now_ns(),
         )
@@ -266,7 +266,7 @@ class RecorderNode(Node):
 
     @property
     def _directory(self) -> Path:
-        return Path(self._parameters.output_directory).expanduser().resolve()
+        return Path(self._settings.output_directory).expanduser().resolve()
 
     def _tell_session(self) -> None:
         self._session = read_session(self._directory)
@@ -285,8 +285,8 @@ class RecorderNode(Node):
             try:
                 if writer.error:
                     self._finish("unknown", "")
-                elif age_s > self._parameters.max_duration_s:
-                    limit = f"ended after max_duration_s = {self._parameters.max_duration_s:g} s"
+                elif age_s > self._settings.max_duration_s:
+                    limit = f"ended after max_duration_s = {self._settings.max_duration_s:g} s"
                     self._finish("unknown", limit)
                     self._last_trouble = f"Episode {writer.folder} was {limit}"
             except RecordingError as error:

@@ -64,7 +64,7 @@ class TeleopNode(Node):
 
     def __init__(self) -> None:
         super().__init__("teleop")
-        p = self._parameters = declare(self, TeleopParameters)
+        p = self._settings = declare(self, TeleopParameters)
         spec = load_action_spec(p.action_spec_file)
         core = TeleopCore(spec, TeleopConfig(view=p.view, start_level=p.speed_level))
         device = make_device(p.device, DeviceSettings(p.device_path, p.key_window_s))
@@ -157,7 +157,7 @@ class TeleopNode(Node):
 
     def _what_is_done(self) -> tuple[str, str, int]:
         """Task, instruction and seed for the recorder."""
-        p, simulated = self._parameters, self._link.task
+        p, simulated = self._settings, self._link.task
         if simulated is None:
             return p.task or "teleop", p.instruction, p.seed
         return (

@@ -70,7 +70,7 @@ class VlaNode(Node):
 
     def __init__(self) -> None:
         super().__init__("vla")
-        p = self._parameters = declare(self, VlaParameters)
+        p = self._settings = declare(self, VlaParameters)
         self._spec = load_action_spec(p.action_spec_file)
         self._policy = SupervisedPolicy(
             partial(make_policy, p.policy, p.policy_config(self._spec)), p.patience()
@@ -147,9 +147,9 @@ class VlaNode(Node):
                 raise GoalEndedError("the node is shutting down")
 
         instruction = goal.request.instruction
-        max_steps = goal.request.max_steps or self._parameters.max_steps
+        max_steps = goal.request.max_steps or self._settings.max_steps
         self._policy.start(instruction, check)
-        if self._parameters.home_first:
+        if self._settings.home_first:
             self._executor_link.go_home(check)
         self._executor_link.begin(check)
         self._observations.begin()
@@ -323,7 +323,7 @@ class VlaNode(Node):
             policy_step_to_msg(
                 answer,
                 observation,
-                policy=self._parameters.policy,
+                policy=self._settings.policy,
                 now=self.get_clock().now().to_msg(),
                 latencies_ms=latencies_ms,
                 finished=finished,

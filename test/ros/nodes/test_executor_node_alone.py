@@ -5,6 +5,8 @@ import signal
 import pytest
 from executor_client import SPEC, ExecutorClient, ExecutorProcess
 from own_address import own_address
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
 from robot_process import RobotProcess, wait_until
 
 from spatialbot_ros.configuration import load_action_spec
@@ -68,6 +70,41 @@ def test_wrong_parameters_are_one_clear_line(parameters, message):
     code, errors = process.end()
     assert code == 1
     assert message in errors and "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "at most 0.07 m/s, home at 6% "),
+        ({"speed_factor": 0.5}, "at most 0.17 m/s, home at 15% "),
+    ],
+)
+def test_a_real_robot_starts_slowly_without_the_launch_file_too(lonely_client, given, says):
+    process = ExecutorProcess(
+        robot_ip="no-such-robot.invalid", i_have_read_the_safety_notes=True, **given
+    )
+    try:
+        lonely_client.wait_for_state("disconnected")
+    finally:
+        code, errors = process.end()
+    assert code == 0 and says in errors
+
+
+def test_no_parameter_can_be_changed_while_the_node_runs(lonely_client):
+    process = ExecutorProcess(robot="memory", robot_ip="none")
+    client = AsyncParameterClient(lonely_client.node, "executor")
+    values = {"speed_factor": 1.0, "gap_periods": 50.0, "safety_file": "/loose.yaml"}
+    changes = [Parameter(name, value=value) for name, value in values.items()]
+    try:
+        lonely_client.wait_for_state("idle")
+        assert client.wait_for_services(10.0)
+        future = client.set_parameters(changes)
+        wait_until(future.done, 20.0)
+        results = future.result().results
+        assert [(r.successful, "read-only" in r.reason) for r in results] == [(False, True)] * 3
+    finally:
+        code, _ = process.end()
+    assert code == 0
 
 
 def test_the_action_spec_of_the_tests_is_the_shipped_one():
