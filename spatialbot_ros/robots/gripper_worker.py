@@ -5,10 +5,13 @@ that arrives meanwhile waits for its end; when wishes toggle, only the last one 
 out. The width is polled all the time, so that reading it never waits.
 """
 
+import logging
 import threading
 from typing import Protocol
 
 from spatialbot_model.contracts.errors import RobotConnectionError, RobotError
+
+_LOG = logging.getLogger(__name__)
 
 
 class GripperDevice(Protocol):
@@ -90,6 +93,13 @@ class GripperWorker:
     def _run(self) -> None:
         try:
             self._serve()
+        except Exception as error:
+            # without this thread the width would stand still and no wish be carried out
+            _LOG.exception("the gripper's owner failed")
+            with self._lock:
+                self._failure = RobotConnectionError(
+                    f"the gripper was given up, {type(error).__name__}: {error}"
+                )
         finally:
             self._device.close()
 

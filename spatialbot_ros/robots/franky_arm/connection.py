@@ -25,6 +25,9 @@ _PROBE_TIMEOUT_S = 1.0
 _CONNECT_TIMEOUT_S = 5.0
 _PLANNER_FAILED = "Motion planner failed"
 
+# by host and port, the newest only
+_ATTEMPTS: dict[str, threading.Thread] = {}
+
 T = TypeVar("T")
 
 
@@ -41,7 +44,16 @@ def probe(address: str) -> None:
 
 
 def within(make: Callable[[], T], where: str) -> T:
-    """Run a constructor that may block for long; give up after `_CONNECT_TIMEOUT_S`."""
+    """Run a constructor that may block for long; give up after `_CONNECT_TIMEOUT_S`.
+
+    An attempt that was given up may go on for ever in its thread. There is no other to the same
+    place before it has ended: they would pile up, and fight for the robot once it is free.
+    """
+    earlier = _ATTEMPTS.get(where)
+    if earlier is not None:
+        earlier.join(_CONNECT_TIMEOUT_S)
+        if earlier.is_alive():
+            raise _no_answer(where)
     made: list[T] = []
     failed: list[BaseException] = []
     lock, given_up = threading.Lock(), threading.Event()
@@ -58,6 +70,7 @@ def within(make: Callable[[], T], where: str) -> T:
                 made.append(result)
 
     thread = threading.Thread(target=run, name="franky-connect", daemon=True)
+    _ATTEMPTS[where] = thread
     thread.start()
     thread.join(_CONNECT_TIMEOUT_S)
     with lock:
@@ -65,11 +78,15 @@ def within(make: Callable[[], T], where: str) -> T:
     if failed:
         raise failed[0]
     if not made:
-        raise RobotConnectionError(
-            f"{where} accepts connections but does not answer within {_CONNECT_TIMEOUT_S} s; is"
-            " another program controlling this robot?"
-        )
+        raise _no_answer(where)
     return made[0]
+
+
+def _no_answer(where: str) -> RobotConnectionError:
+    return RobotConnectionError(
+        f"{where} accepts connections but does not answer within {_CONNECT_TIMEOUT_S} s; is"
+        " another program controlling this robot?"
+    )
 
 
 @contextmanager

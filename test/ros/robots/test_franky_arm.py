@@ -98,6 +98,25 @@ def test_a_listener_that_never_answers_is_given_up(monkeypatch):
         FrankyArm(FrankyConfig(address)).connect()
 
 
+def test_attempts_that_hang_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(connection, "_CONNECT_TIMEOUT_S", 0.1)
+    freed, attempts = threading.Event(), []
+
+    def make():
+        attempts.append(None)
+        assert freed.wait(20)
+        return "robot"
+
+    for _ in range(4):
+        with pytest.raises(RobotConnectionError, match="another program"):
+            connection.within(make, "10.0.0.9:1337")
+    assert len(attempts) == 1
+    freed.set()
+    monkeypatch.setattr(connection, "_CONNECT_TIMEOUT_S", 20.0)
+    assert connection.within(make, "10.0.0.9:1337") == "robot"
+    assert len(attempts) == 2
+
+
 def test_configuration_is_checked():
     with pytest.raises(ConfigurationError, match="address"):
         FrankyConfig("")

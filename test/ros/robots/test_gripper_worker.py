@@ -101,6 +101,20 @@ def test_a_lost_gripper_is_a_lost_connection(worker, device):
     wait_until(lost)
 
 
+def test_an_error_that_nobody_foresaw_is_a_lost_gripper(worker, device):
+    device.lost = ZeroDivisionError("a bug")
+    assert device.closed.wait(20)
+
+    def lost():
+        try:
+            worker.width_m()
+        except RobotConnectionError as error:
+            return str(error)
+        return ""
+
+    assert "ZeroDivisionError: a bug" in wait_until(lost)
+
+
 def test_a_gripper_that_does_not_answer_at_the_start_raises():
     device = SlowGripper()
     device.lost = RobotConnectionError("cable")
