@@ -25,6 +25,7 @@ from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 
 _NS_PER_S = 1_000_000_000
 _BIN_TOLERANCE = 1e-6
+_MAX_SOURCES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,16 @@ class SafetyEnvelope:
         """Account for a sequence number, also of an action that is refused for other reasons.
 
         Number 1 starts again; otherwise numbers of a source only go up. A source may also
-        go on from the last number that the executor acknowledged to anyone.
+        go on from the last number that the executor acknowledged to anyone. Sources beyond
+        `_MAX_SOURCES` are refused: what is remembered of them must not grow without end.
         """
         number, stamp_ns = request.sequence, request.observation_stamp_ns
+        if request.source not in self._newest and len(self._newest) >= _MAX_SOURCES:
+            detail = (
+                f"{request.source[:40]!r} would be one more than the {_MAX_SOURCES} sources of"
+                " actions that are told apart; restart the executor if it is meant"
+            )
+            return self._signed((SafetyRecord("sequence", Severity.REFUSED, detail),), request)
         newest, newest_stamp_ns = self._newest.get(request.source, (0, -1))
         restarts = number == 1 and (newest != 1 or stamp_ns > newest_stamp_ns)
         if number <= newest and not restarts:

@@ -186,6 +186,16 @@ def test_a_refused_action_uses_up_its_number():
     assert judge(make_request(sequence=2), envelope=envelope).records == ()
 
 
+def test_what_is_remembered_of_sources_does_not_grow_without_end():
+    envelope = make_envelope()
+    for number in range(16):
+        assert judge(make_request(source=f"source {number}"), envelope=envelope).accepted
+    refused = judge(make_request(source="x" * 1000), envelope=envelope)
+    assert not refused.accepted and refused.records[-1].name == "sequence"
+    assert len(refused.records[-1].detail) < 200
+    assert judge(make_request(sequence=2, source="source 3"), envelope=envelope).accepted
+
+
 def test_twists_are_shortened_to_the_speed_limits():
     twist = make_envelope().limit_twist(np.array([3.0, 4.0, 0.0, 0.0, 0.0, -9.0]))
     np.testing.assert_allclose(twist, [0.21, 0.28, 0.0, 0.0, 0.0, -1.8])
