@@ -10,12 +10,14 @@ from sensor_msgs.msg import CameraInfo
 from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
 from spatialbot_msgs.msg import ExecutorState, GripperState, TaskStatus
 from spatialbot_msgs.srv import StartEpisode, StopEpisode
+from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.episode import DEPTH_INFO_TOPIC
 from spatialbot_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
-from spatialbot_ros.nodes.qos import RECORDED
+from spatialbot_ros.nodes.qos import RECORDED, STOP
+from spatialbot_ros.nodes.stop import STOP_TOPIC
 from spatialbot_ros.safety_records import TELEOP
 from spatialbot_ros.teleop.inputs import Button
 from spatialbot_ros.teleop.session import RecorderRequest
@@ -54,6 +56,7 @@ class TeleopLink:
         self.task: TaskStatus | None = None
         self.num_sent = 0
         self._actions = node.create_publisher(DeltaActionMsg, "/spatialbot/action", RECORDED)
+        self._stop_requests = node.create_publisher(Empty, STOP_TOPIC, STOP)
         # calibration comes with every image, is stamped alike and costs nothing to send
         for message_type, topic, callback, qos in (
             (CameraInfo, DEPTH_INFO_TOPIC, self._on_camera_info, qos_profile_sensor_data),
@@ -92,6 +95,9 @@ class TeleopLink:
 
     def call(self, button: Button, answer: Answer) -> None:
         """Ask the executor for what a button of `SERVICES` means."""
+        if button is Button.STOP:
+            # the service may not have been found yet, or not know this client
+            self._stop_requests.publish(Empty())
         self._call(self._services[button], Trigger.Request(), "the executor", answer)
 
     def record(

@@ -12,11 +12,13 @@ from sensor_msgs.msg import CameraInfo
 from spatialbot_msgs.msg import DeltaAction as DeltaActionMsg
 from spatialbot_msgs.msg import ExecutorState, GripperState
 from spatialbot_msgs.srv import StartEpisode, StopEpisode
+from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 from teleop_terminal import TeleopTerminal
 
 from spatialbot_model.contracts.episode import DEPTH_INFO_TOPIC
 from spatialbot_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
+from spatialbot_ros.nodes.stop import STOP_TOPIC
 
 
 class Suite(ExecutorClient):
@@ -25,10 +27,12 @@ class Suite(ExecutorClient):
     def __init__(self):
         super().__init__()
         self.sent, self.called, self.starts, self.stops = [], [], [], []
+        self.stop_requests = []
         self.gripper_closed = True
         self.frame_ns = 0
         node = self.node
         node.create_subscription(DeltaActionMsg, "/spatialbot/action", self.sent.append, 100)
+        node.create_subscription(Empty, STOP_TOPIC, self.stop_requests.append, 10)
         for name in ("stop", "resume", "recover", "home"):
             node.create_service(Trigger, f"/spatialbot/{name}", self._answer_of(name))
         node.create_service(StartEpisode, "/spatialbot/episode/start", self._on_start)
@@ -152,7 +156,7 @@ def test_space_stops_and_a_key_that_goes_on_repeating_moves_nothing(person):
     terminal.hold("w")
     wait_until(lambda: suite.sent)
     terminal.press(" ")
-    wait_until(lambda: "stop" in suite.called)
+    wait_until(lambda: "stop" in suite.called and suite.stop_requests)
     quiet_after(suite)
     terminal.hold("")
     quiet_after(suite)
