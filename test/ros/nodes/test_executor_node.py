@@ -5,10 +5,12 @@ import pytest
 from executor_client import DOMAIN_ID, ExecutorClient, ExecutorProcess
 from own_address import own_address
 from robot_process import RobotProcess, wait_until
+from std_msgs.msg import Empty
 
 from spatialbot_model.contracts.errors import StaleDataError
 from spatialbot_ros.configuration import load_cell
-from spatialbot_ros.nodes.stop import request_stop
+from spatialbot_ros.nodes.qos import STOP
+from spatialbot_ros.nodes.stop import STOP_TOPIC, request_stop
 
 HOME_M = (0.36, 0.0, 0.30)
 JOINT_NAMES = [f"fr3_joint{i}" for i in range(1, 8)] + ["fr3_finger_joint1", "fr3_finger_joint2"]
@@ -149,6 +151,16 @@ def test_stop_latches_and_resume_releases(client):
     client.send([(0.012, 0, 0)] * 2)
     client.wait_for_state("hold")
     assert client.position_m[0] > rest_m[0] + 0.015
+
+
+def test_the_stop_topic_alone_is_enough(client):
+    publisher = client.node.create_publisher(Empty, STOP_TOPIC, STOP)
+    wait_until(lambda: publisher.get_subscription_count() > 0)
+    client.send([(0.03, 0, 0)] * 2)
+    publisher.publish(Empty())
+    client.wait_for_state("stopped")
+    assert STOP_TOPIC in client.state.detail
+    client.node.destroy_publisher(publisher)
 
 
 def test_stop_interrupts_homing_and_the_others_stay_responsive(client):
