@@ -26,6 +26,8 @@ from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 _NS_PER_S = 1_000_000_000
 _BIN_TOLERANCE = 1e-6
 _MAX_SOURCES = 16
+_CLOCK_SET_BACK_NS = 12 * _NS_PER_S
+"""A replay of something so old is refused for its age, whatever the limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,10 @@ class SafetyEnvelope:
     def note_sequence(self, request: ActionRequest) -> tuple[SafetyRecord, ...]:
         """Account for a sequence number, also of an action that is refused for other reasons.
 
-        Number 1 starts again; otherwise numbers of a source only go up. A source may also
-        go on from the last number that the executor acknowledged to anyone. Sources beyond
-        `_MAX_SOURCES` are refused: what is remembered of them must not grow without end.
+        Number 1 about a newer observation starts again; otherwise numbers of a source only go
+        up. A source may also go on from the last number that the executor acknowledged to anyone.
+        Sources beyond `_MAX_SOURCES` are refused: what is remembered of them must not grow
+        without end.
         """
         number, stamp_ns = request.sequence, request.observation_stamp_ns
         if request.source not in self._newest and len(self._newest) >= _MAX_SOURCES:
@@ -130,7 +133,9 @@ class SafetyEnvelope:
             )
             return self._signed((SafetyRecord("sequence", Severity.REFUSED, detail),), request)
         newest, newest_stamp_ns = self._newest.get(request.source, (0, -1))
-        restarts = number == 1 and (newest != 1 or stamp_ns > newest_stamp_ns)
+        # what is older is a replay, or comes from a clock that was set back
+        older_ns = newest_stamp_ns - stamp_ns
+        restarts = number == 1 and (older_ns < 0 or older_ns > _CLOCK_SET_BACK_NS)
         if number <= newest and not restarts:
             detail = (
                 f"sequence {number} of {request.source!r} came after {newest}; numbers must go"

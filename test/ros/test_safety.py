@@ -173,6 +173,21 @@ def test_number_one_starts_again_unless_it_is_a_repetition():
     assert judge(make_request(sequence=1), envelope=envelope).records == ()
 
 
+def test_a_sequence_that_is_replayed_from_its_beginning_is_refused():
+    envelope = make_envelope()
+    sent = [make_request(sequence=k, stamp_ns=FRESH_NS + k) for k in (1, 2, 3)]
+    assert all(judge(request, envelope=envelope).accepted for request in sent)
+    for request in sent:
+        assert judge(request, envelope=envelope).records[-1].name == "sequence"
+
+
+def test_numbers_may_start_again_after_a_clock_that_was_ahead():
+    envelope = make_envelope()
+    ahead = make_request(sequence=7, stamp_ns=NOW_NS + 3600 * 10**9)
+    assert judge(ahead, envelope=envelope).records[-1].name == "future"
+    assert judge(make_request(sequence=1), envelope=envelope).records == ()
+
+
 def test_another_source_may_go_on_from_the_acknowledged_number():
     envelope = make_envelope()
     judge(make_request(sequence=1), envelope=envelope)
