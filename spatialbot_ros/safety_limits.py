@@ -52,11 +52,15 @@ class KeepOutBox:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise ConfigurationError(f"a keep-out box has the name {self.name!r}, expected a text")
-        for corner in (self.min_m, self.max_m):
-            if len(corner) != 3 or not all(math.isfinite(_as_float(v)) for v in corner):
+        for end in ("min_m", "max_m"):
+            corner = getattr(self, end)
+            numbers = tuple(map(_as_float, corner))
+            if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
                 raise ConfigurationError(
                     f"corner {corner!r} of the keep-out box {self.name!r} must be three numbers [m]"
                 )
+            # integers beyond 64 bit would become an array of objects
+            object.__setattr__(self, end, numbers)
         if not all(low < high for low, high in zip(self.min_m, self.max_m, strict=True)):
             raise ConfigurationError(
                 f"keep-out box {self.name!r}: each of min_m {self.min_m} must be below max_m"

@@ -101,6 +101,13 @@ def test_fingers_reach_the_table_but_a_tool_that_leans_does_not_land_on_one(lean
         assert (nearest.first, nearest.second) == ("fingers", "table")
 
 
+def test_corners_beyond_64_bit_are_numbers_like_others():
+    # numpy makes an array of objects of such integers, which has no square root
+    box = KeepOutBox("wall", (10**20, 0, 0), (10**30, 1, 1))
+    bodies = ArmBodies(CELL.table_top_z_m, (box,))
+    assert bodies.clearance(frames(CELL.home_joints_rad)).distance_m > 0.0
+
+
 def test_a_keep_out_box_counts_for_every_part():
     home = frames(CELL.home_joints_rad)
     elbow_m = home.T_base_link[3, :3, 3]
