@@ -32,6 +32,9 @@ _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE_OP, _CHUNK_OP, _DATA_END = 0x02, 0x03, 0x04
 _MAX_CHUNK_BYTES = 2**30
 """No writer makes such chunks; a damaged size must not fill the memory."""
 
+_MAX_FRAMES = 64
+"""Of a chunk; writers make one. Each costs a copy of what is left."""
+
 _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     "lz4": LZ4FrameDecompressor,
     "zstd": zstd.ZstdDecompressor,
@@ -200,14 +203,12 @@ class McapFile:
                     if depth:
                         # the format knows none, and each would be a recursion of this reader
                         raise RecordingError(f"{self.path} is damaged: a chunk within a chunk")
-                    compression, records = _text(data, body + _CHUNK.size)
+                    first, last, compression = _chunk_records(data, body, body + length)
                     if compression:
                         plain = self._open_chunk(data[body : body + length])
                         yield from self._walk(plain, 0, len(plain), schemas, channels, at, depth=1)
                     else:
-                        yield from self._walk(
-                            data, records + 8, body + length, schemas, channels, -1, depth=1
-                        )
+                        yield from self._walk(data, first, last, schemas, channels, -1, depth=1)
                 at = body + length
         except (struct.error, KeyError, UnicodeDecodeError) as error:
             raise RecordingError(f"{self.path} is damaged near byte {at}: {error}") from error
@@ -215,15 +216,30 @@ class McapFile:
 
 def _decompress(make: Callable[[], Any], data: bytes, size: int) -> bytes:
     """At most `size` + 1 bytes of one or more frames, however much they would expand to."""
-    plain = b""
-    while data and len(plain) <= size:
+    parts: list[bytes] = []
+    left = size + 1
+    while data and left:
+        if len(parts) == _MAX_FRAMES:
+            raise ValueError(f"a chunk of more than {_MAX_FRAMES} compressed frames")
         decompressor = make()
-        part = decompressor.decompress(data, max_length=size + 1 - len(plain))
-        plain = plain + part if plain else part
+        parts.append(decompressor.decompress(data, max_length=left))
+        left -= len(parts[-1])
         if not decompressor.eof:
             break
         data = decompressor.unused_data or b""
-    return plain
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _chunk_records(data: Any, at: int, end: int) -> tuple[int, int, str]:
+    """Where the records of a chunk begin and end, and how they are compressed."""
+    compression, sized = _text(data[at : min(end, at + _CHUNK.size + 64)], _CHUNK.size)
+    first = at + sized + 8
+    if first > end:
+        raise struct.error(f"a chunk's record of {end - at} bytes")
+    (length,) = struct.unpack_from("<Q", data, at + sized)
+    if first + length > end:
+        raise struct.error(f"records of {length} bytes are longer than their chunk")
+    return first, first + length, compression
 
 
 def _text(data: Any, at: int) -> tuple[str, int]:

@@ -74,3 +74,35 @@ def test_several_frames_of_a_chunk_are_joined(tmp_path, name, compress):
     records = record(0x0C, bytes(50))
     path.write_bytes(compressed(name, len(records), compress(records[:20]), compress(records[20:])))
     assert list(McapFile(path).walk()) == []
+
+
+@pytest.mark.parametrize(("name", "compress"), [("lz4", lz4_compress), ("zstd", zstd.compress)])
+def test_a_chunk_of_thousands_of_frames_is_refused(tmp_path, name, compress):
+    path = tmp_path / "a.mcap"
+    path.write_bytes(compressed(name, 10_000, compress(b"a") * 10_000))
+    with pytest.raises(RecordingError, match="more than 64 compressed frames"):
+        list(McapFile(path).walk())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (bytes(10), "longer than|requires a buffer"),
+        (bytes(28) + struct.pack("<I", 0) + bytes(4), "a chunk's record of 36 bytes"),
+        (bytes(28) + struct.pack("<IQ", 0, 2**60), "longer than their chunk"),
+        (bytes(28) + struct.pack("<I", 1000), "longer than its record"),
+    ],
+)
+def test_the_head_of_a_chunk_stays_within_its_record(tmp_path, body, message):
+    # what follows the chunk is no part of it
+    path = tmp_path / "a.mcap"
+    path.write_bytes(MAGIC + record(6, body) + record(0x0C, bytes(2000)) + MAGIC)
+    with pytest.raises(RecordingError, match=message):
+        list(McapFile(path).walk())
+
+
+def test_what_follows_the_records_of_a_chunk_is_not_read(tmp_path):
+    path = tmp_path / "a.mcap"
+    head = bytes(28) + struct.pack("<IQ", 0, 0)
+    path.write_bytes(MAGIC + record(6, head + record(5, bytes(2))) + MAGIC)
+    assert list(McapFile(path).walk()) == []
