@@ -4,26 +4,28 @@ Definitions come from the bag itself, so that nothing of ROS needs to be install
 of a message is whatever its recorder chose; `stamp_ns` reads the header's.
 """
 
+import reprlib
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
+from rosbags.serde import SerdeError
 
 from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.path_names import check_file_name
 from spatialbot_model.contracts.yaml_text import parse_yaml
 from spatialbot_model.data.mcap_file import Channel, Location, McapFile
+from spatialbot_model.data.message_definitions import types_of_definition
 
 BAG_METADATA_NAME = "metadata.yaml"
 
 _CDR_LITTLE_ENDIAN = (1, 7, 9, 11)
-_IDL_SEPARATOR = "=" * 80 + "\n"
+# of rosbags' generated decoders: their own, types that a definition names and does not hold, sizes
+# beyond those of arrays, types within themselves
+_DECODING_ERRORS = (SerdeError, LookupError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def bag_files(folder: Path) -> tuple[str, ...]:
         information = parse_yaml(path.read_bytes())["rosbag2_bagfile_information"]
         storage = information["storage_identifier"]
         compression = str(information.get("compression_mode") or "")
-        names = [str(name) for name in information["relative_file_paths"]]
+        names = information["relative_file_paths"]
     except OSError as error:
         raise RecordingError(
             f"cannot read {path}: {error.strerror}. A bag that was not closed has none;"
@@ -148,6 +150,10 @@ def bag_files(folder: Path) -> tuple[str, ...]:
             f"{folder} is compressed by {compression.lower()}; expected compressed chunks or none."
             " Convert it with `ros2 bag convert`"
         )
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RecordingError(
+            f"relative_file_paths of {path} is {reprlib.repr(names)}, expected a list of file names"
+        )
     if not names:
         raise RecordingError(f"{path} names no files; expected those in its own folder")
     return tuple(check_file_name(name, f"a file of {path}") for name in names)
@@ -164,26 +170,9 @@ def decode_message(channel: Channel, data: bytes, folder: Path) -> Any:
             f"{channel.topic} in {folder} is encoded as {channel.message_encoding!r}, expected cdr"
         )
     try:
-        store = _types(channel.ros_type, channel.definition_format, channel.definition)
-        return store.deserialize_cdr(data, channel.ros_type)
-    except Exception as error:  # rosbags' generated decoders raise whatever breaks first
+        types = types_of_definition(channel.ros_type, channel.definition_format, channel.definition)
+        return types.deserialize_cdr(data, channel.ros_type)
+    except (RecordingError, *_DECODING_ERRORS) as error:
         raise RecordingError(
             f"a message of {channel.topic} in {folder} is no {channel.ros_type}: {error}"
         ) from error
-
-
-@lru_cache(maxsize=128)
-def _types(ros_type: str, definition_format: str, definition: str) -> Typestore:
-    """Bags of one recorder share their definitions; parsing them takes longer than an index."""
-    store = get_typestore(Stores.EMPTY)
-    if definition_format == "ros2msg":
-        store.register(get_types_from_msg(definition, ros_type))
-        return store
-    if definition_format != "ros2idl":
-        raise RecordingError(f"its definition is {definition_format!r}, expected ros2msg")
-    parts = [definition]
-    if definition.startswith(f"{_IDL_SEPARATOR}IDL: "):
-        parts = [part.split("\n", 1)[1] for part in definition.split(_IDL_SEPARATOR)[1:]]
-    for part in parts:
-        store.register(get_types_from_idl(part))
-    return store

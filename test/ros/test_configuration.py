@@ -65,3 +65,13 @@ def test_a_compression_that_is_no_text_is_refused(tmp_path):
     )
     with pytest.raises(RecordingError, match="compressed by 5"):
         bag_files(tmp_path)
+
+
+@pytest.mark.parametrize("names", ["a.mcap", "{a.mcap: 1}", "[[a.mcap]]", "[5]", "[null]", "7"])
+def test_file_names_that_are_no_list_of_texts_are_refused(tmp_path, names):
+    (tmp_path / "metadata.yaml").write_text(
+        "rosbag2_bagfile_information:\n  storage_identifier: mcap\n"
+        f"  relative_file_paths: {names}\n"
+    )
+    with pytest.raises(RecordingError, match="expected a list of file names"):
+        bag_files(tmp_path)
