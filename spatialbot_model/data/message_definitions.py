@@ -56,33 +56,27 @@ def types_of_definition(ros_type: str, definition_format: str, definition: str) 
     Raises:
         RecordingError: not a definition of that type, in another format, or larger than any.
     """
-    if len(definition) > MAX_DEFINITION_CHARS:
-        raise RecordingError(
-            f"the definition of {ros_type} has {len(definition)} characters, expected at most"
-            f" {MAX_DEFINITION_CHARS}"
-        )
     store = get_typestore(Stores.EMPTY)
+    types = _parse(ros_type, definition_format, definition)
     try:
-        for types in _parse(ros_type, definition_format, definition):
-            check_definitions(types)
-            store.register(types)
-        check_definitions(store.fielddefs)
+        store.register(types)
         store.get_msgdef(ros_type)
     except _DEFINITION_ERRORS as error:
-        # rosbags quotes the whole definition
-        raise RecordingError(
-            f"the definition of {ros_type} is not valid {definition_format}:"
-            f" {type(error).__name__}: {str(error)[:200]}"
-        ) from error
+        raise _invalid(ros_type, definition_format, error) from error
     return store
 
 
-def check_definitions(types: Mapping[str, Any]) -> None:
-    """Definitions as rosbags parses them: constants and fields of each type.
+@lru_cache(maxsize=128)
+def check_definition(ros_type: str, definition_format: str, definition: str) -> None:
+    """Whether a definition may be handed to readers of rosbags' own, which have no bounds.
 
     Raises:
-        RecordingError: one has names or sizes that ROS does not have, or all are too large.
+        RecordingError: it does not parse, is in another format, or larger than any.
     """
+    _parse(ros_type, definition_format, definition)
+
+
+def _check_sizes(types: Mapping[str, Any]) -> None:
     parts = 0
     for name, (constants, fields) in types.items():
         parts += len(constants)
@@ -109,15 +103,40 @@ def _is_unrolled(detail: Any) -> bool:
     return bool(node == Nodetype.NAME or base[0] in ("string", "wstring"))
 
 
-def _parse(ros_type: str, definition_format: str, definition: str) -> list[Any]:
-    if definition_format == "ros2msg":
-        return [get_types_from_msg(definition, ros_type)]
-    if definition_format != "ros2idl":
+def _parse(ros_type: str, definition_format: str, definition: str) -> dict[str, Any]:
+    """Constants and fields of each type, within bounds."""
+    if definition_format not in ("ros2msg", "ros2idl"):
         raise RecordingError(
             f"the definition of {ros_type} is in {definition_format!r}, expected 'ros2msg' or"
             " 'ros2idl'"
         )
-    parts = [definition]
-    if definition.startswith(f"{_IDL_SEPARATOR}IDL: "):
-        parts = [part.split("\n", 1)[1] for part in definition.split(_IDL_SEPARATOR)[1:]]
-    return [get_types_from_idl(part) for part in parts]
+    if len(definition) > MAX_DEFINITION_CHARS:
+        raise RecordingError(
+            f"the definition of {ros_type} has {len(definition)} characters, expected at most"
+            f" {MAX_DEFINITION_CHARS}"
+        )
+    types: dict[str, Any] = {}
+    try:
+        if definition_format == "ros2msg":
+            types.update(get_types_from_msg(definition, ros_type))
+        else:
+            for part in _idl_parts(definition):
+                types.update(get_types_from_idl(part))
+    except _DEFINITION_ERRORS as error:
+        raise _invalid(ros_type, definition_format, error) from error
+    _check_sizes(types)
+    return types
+
+
+def _idl_parts(definition: str) -> list[str]:
+    if not definition.startswith(f"{_IDL_SEPARATOR}IDL: "):
+        return [definition]
+    return [part.split("\n", 1)[1] for part in definition.split(_IDL_SEPARATOR)[1:]]
+
+
+def _invalid(ros_type: str, definition_format: str, error: Exception) -> RecordingError:
+    # rosbags quotes the whole definition
+    return RecordingError(
+        f"the definition of {ros_type} is not valid {definition_format}:"
+        f" {type(error).__name__}: {str(error)[:200]}"
+    )

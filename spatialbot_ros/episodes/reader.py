@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import MessageDefinitionFormat
 
 from spatialbot_model.contracts.episode import (
     COLOR_INFO_TOPIC,
@@ -31,8 +32,11 @@ from spatialbot_model.contracts.errors import RecordingError
 from spatialbot_model.contracts.frame_tree import FrameTree
 from spatialbot_model.contracts.message_fields import image_of, intrinsics_of, transform_of
 from spatialbot_model.contracts.types import BASE_FRAME, CameraIntrinsics
+from spatialbot_model.data.message_definitions import check_definition
 from spatialbot_ros.episodes.image_compression import IMAGE_TYPE, expand
 from spatialbot_ros.episodes.message_types import message_types
+
+_FORMATS = {MessageDefinitionFormat.MSG: "ros2msg", MessageDefinitionFormat.IDL: "ros2idl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,14 @@ class EpisodeReader:
                 f"{self.folder} cannot be opened as a rosbag2: {error or type(error).__name__}."
                 f" `spatialbot episodes repair {self.folder}` recovers what can be read"
             ) from error
+        try:
+            for connection in reader.connections:
+                form = _FORMATS.get(connection.msgdef.format)
+                if form:
+                    check_definition(connection.msgtype, form, connection.msgdef.data)
+        except RecordingError:
+            reader.close()
+            raise
         self._reader = reader
         self._types = {c.topic: c.msgtype for c in reader.connections}
         return self
