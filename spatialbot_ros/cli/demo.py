@@ -12,6 +12,7 @@ from spatialbot_ros.cli.console import JsonFlag, make_console
 
 EPILOG = (
     "Examples: `spatialbot demo` · `spatialbot demo --episodes 20 --seed 0 --json` ·"
+    " `spatialbot demo --policy classical` ·"
     " `spatialbot demo --policy remote url:=ws://127.0.0.1:8790`"
 )
 
@@ -24,8 +25,12 @@ def demo(
     episodes: Annotated[int, typer.Option(min=1, help="How many scenes to run.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first scene.")] = 0,
     instruction: Annotated[str, typer.Option(help="Instead of each scene's own.")] = "",
-    policy: Annotated[str, typer.Option(help="Policy by name.")] = "classical",
-    checkpoint: Annotated[str, typer.Option(help="Weights of the policy.")] = "",
+    policy: Annotated[
+        str, typer.Option(help="Policy by name: local (learned), classical, remote.")
+    ] = "local",
+    checkpoint: Annotated[
+        str, typer.Option(help="Weights of policy local; empty = those that ship.")
+    ] = "",
     task: Annotated[str, typer.Option(help="Simulated task.")] = "pick_place",
     viewer: Annotated[str, typer.Option(help="Live view: none or rerun.")] = "none",
     max_steps: Annotated[int, typer.Option(min=0, help="Per episode; 0 = the node's own.")] = 0,
