@@ -30,8 +30,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, A
     output = tmp_path_factory.mktemp("demo")
     marked = MarkedRun()
     done = marked.run(
-        "demo", "--policy", "classical", "--json", "--seed", "0", "--address", ADDRESS, "--output", str(output),
-        timeout_s=TIMEOUT_S,
+        "demo", "--policy", "classical", "--json", "--seed", "0", "--address", ADDRESS,
+        "--output", str(output), timeout_s=TIMEOUT_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     assert marked.alive() == []
