@@ -72,6 +72,7 @@ class ArmRig:
         self._changed = threading.Condition()
         self._time_s = 0.0
         self.records: list[SafetyRecord] = []
+        self.record_times_s: list[float] = []
         self.losses: list[str] = []
 
     def __enter__(self) -> "ArmRig":
@@ -144,6 +145,7 @@ class ArmRig:
     def on_records(self, records: tuple[SafetyRecord, ...]) -> None:
         """See `OwnerListener`."""
         self.records.extend(records)
+        self.record_times_s.extend([self._time_s] * len(records))
 
     def on_disconnected(self, reason: str) -> None:
         """See `OwnerListener`."""

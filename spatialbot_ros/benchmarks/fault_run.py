@@ -1,10 +1,12 @@
 """One executor on one simulated robot under hostile actions, and the account of each action."""
 
+import json
+import shutil
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +66,33 @@ class FaultAccount:
         return cls(**{**data, "events": events, "limits": limits})
 
 
-def run_faults(address: str, num_actions: int, seed: int) -> FaultAccount:
-    """Drive one robot; see `FaultAccount`."""
+def run_faults(address: str, num_actions: int, seed: int, folder: Path) -> FaultAccount:
+    """Drive one robot; see `FaultAccount`.
+
+    What broke a limit is kept in `folder`: `seed*.ticks`, the log, and `seed*.json`, what the
+    executor said and when. It depends on the moment, so that another run may not show it.
+    """
     account = FaultAccount()
     begun_s = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ticks.bin"
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "ticks.bin"
         with ArmRig(address, logged_robot(address, path)) as rig:
             _drive(rig, account, num_actions, seed)
             workspace = (rig.cell.workspace_min_m, rig.cell.workspace_max_m)
         account.limits = judge_log(path, *workspace)
+        if account.limits.num_violations:
+            shutil.copyfile(path, folder / f"seed{seed}.ticks")
+            _write_records(folder / f"seed{seed}.json", rig)
     account.wall_s = round(time.monotonic() - begun_s, 1)
     return account
+
+
+def _write_records(path: Path, rig: ArmRig) -> None:
+    told = [
+        {"robot_time_s": time_s, **asdict(record)}
+        for time_s, record in zip(rig.record_times_s, rig.records, strict=True)
+    ]
+    path.write_text(json.dumps(told, default=str), encoding="utf-8")
 
 
 def judge_log(path: Path, workspace_min_m: object, workspace_max_m: object) -> LimitReport:

@@ -36,7 +36,8 @@ def run(
         seed: of the actions; piece k has seed + k.
         servers: robots at a time, each at an address of its own from `address` upwards.
         address: loopback address of the first robot.
-        output: folder for `faults_seed*.jsonl`, a line for each piece.
+        output: folder for `faults_seed*.jsonl`, a line for each piece, and for the logs of those
+            in which a limit was broken.
         seconds: begin no piece after this time; 0 = run all. The figures are those of the
             finished pieces.
 
@@ -81,7 +82,7 @@ def _run_pieces(
             batch = sizes[len(accounts) : len(accounts) + servers]
             seeds = [seed + len(accounts) + k for k in range(len(batch))]
             run_each = map if pool is None else pool.map
-            new = list(run_each(run_faults, addresses, batch, seeds))
+            new = list(run_each(run_faults, addresses, batch, seeds, [path.parent] * len(batch)))
             with path.open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(account.to_mapping()) + "\n" for account in new)
             accounts += new
