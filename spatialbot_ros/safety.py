@@ -29,6 +29,12 @@ _MAX_SOURCES = 16
 _CLOCK_SET_BACK_NS = 12 * _NS_PER_S
 """A replay of something so old is refused for its age, whatever the limits."""
 
+WALL_ROOM_M = 0.003
+"""Targets and commands keep this much of the workspace free at its walls and its ceiling: joints
+that turn round there are late by different times, which carries the tool beyond what was
+commanded. At the floor the table is nearer."""
+_FLOOR_ROOM_M = np.array([WALL_ROOM_M, WALL_ROOM_M, 0.0])
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -53,7 +59,8 @@ class SafetyEnvelope:
 
     Args:
         limits: step, speed, lead and age limits.
-        workspace_min_m, workspace_max_m: (3,) corners of the box in the base frame.
+        workspace_min_m, workspace_max_m: (3,) corners of the box in the base frame; `WALL_ROOM_M`
+            of it is not used.
         spec: the action spec that this robot is configured for.
         table_top_z_m: height of the table in the base frame.
     """
@@ -73,8 +80,8 @@ class SafetyEnvelope:
             max_step_rotation_rad=limits.max_step_rotation_rad,
             max_lead_m=limits.max_lead_m,
             max_lead_rad=limits.max_lead_rad,
-            workspace_min_m=np.asarray(workspace_min_m, dtype=np.float64),
-            workspace_max_m=np.asarray(workspace_max_m, dtype=np.float64),
+            workspace_min_m=np.asarray(workspace_min_m, dtype=np.float64) + _FLOOR_ROOM_M,
+            workspace_max_m=np.asarray(workspace_max_m, dtype=np.float64) - WALL_ROOM_M,
         )
         box = self._step_limits
         bodies = ArmBodies(table_top_z_m, limits.keep_out)

@@ -31,7 +31,8 @@ _WALL_M, _AT_WALL_SHARE = 0.006, 0.5
 _STILL_RAD_S = 1e-4
 _STOP_SHARE = 0.75
 """Of the tool's limits: joints that do not quite keep in step make it feel more."""
-_STOP_RADIANS_PER_METRE = fr3.TOOL_ACCELERATION_RAD_S2 / fr3.TOOL_ACCELERATION_M_S2
+_STOP_RADIANS_PER_METRE = 0.8 * fr3.TOOL_ACCELERATION_RAD_S2 / fr3.TOOL_ACCELERATION_M_S2
+"""Rotation is what a stop in the middle of another change of speed carries furthest."""
 _MIN_SHARE = 0.01
 
 

@@ -11,7 +11,7 @@ from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
 from spatialbot_model.contracts.errors import SafetyError
 from spatialbot_model.contracts.transforms import compose, rotation_from_vector, rotation_vector
-from spatialbot_ros.safety import SafetyEnvelope
+from spatialbot_ros.safety import WALL_ROOM_M, SafetyEnvelope
 from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_records import ActionRequest, Severity
 
@@ -127,6 +127,18 @@ def test_the_target_stops_at_the_wall_of_the_workspace():
     verdict = judge(make_request((0, 0, -0.03)), T_near, T_near)
     assert [record.name for record in verdict.records] == ["workspace"]
     assert verdict.T_base_target[2, 3] == LOW_M[2]
+
+
+@pytest.mark.parametrize(("axis", "at_m", "wall_m"), [(0, HIGH_M[0], -1.0), (1, LOW_M[1], 1.0)])
+def test_side_walls_keep_room_for_what_control_misses(axis, at_m, wall_m):
+    place_m = np.array([0.5, 0.0, 0.3])
+    place_m[axis] = at_m + wall_m * 0.01
+    T_near = compose(R_DOWN, place_m)
+    step_m = np.zeros(3)
+    step_m[axis] = -0.03 * wall_m
+    verdict = judge(make_request(tuple(step_m)), T_near, T_near)
+    assert [record.name for record in verdict.records] == ["workspace"]
+    assert verdict.T_base_target[axis, 3] == pytest.approx(at_m + wall_m * WALL_ROOM_M)
 
 
 def test_a_blocked_arm_is_not_wound_up():
