@@ -120,11 +120,11 @@ class Executor:
     def apply(self, request: ActionRequest, now_ns: int) -> tuple[SafetyRecord, ...]:
         """Judge and integrate one action; `now_ns` is ROS time.
 
-        Its sequence number counts as handled whatever the outcome. A refused action brings
-        the arm to rest and drops what was left of earlier ones, except that one which a person
-        overrides changes nothing.
+        Its sequence number counts as handled whatever the outcome, unless it leaps. A refused
+        action brings the arm to rest and drops what was left of earlier ones, except that one
+        which a person overrides changes nothing.
         """
-        if request.source != TELEOP:
+        if request.source != TELEOP and not self._envelope.leaps(request):
             # a policy waits for this number and must not find a person's instead
             self.last_sequence = request.sequence
         measured = self._measured

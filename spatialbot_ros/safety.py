@@ -26,6 +26,9 @@ from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
 _NS_PER_S = 1_000_000_000
 _BIN_TOLERANCE = 1e-6
 _MAX_SOURCES = 16
+_MAX_GAP = 10_000
+_MAX_FIRST = 10_000_000
+"""A source may be older than the executor: eleven days at 10 Hz."""
 _CLOCK_SET_BACK_NS = 12 * _NS_PER_S
 """A replay of something so old is refused for its age, whatever the limits."""
 
@@ -129,10 +132,17 @@ class SafetyEnvelope:
 
         Number 1 about a newer observation starts again; otherwise numbers of a source only go
         up. A source may also go on from the last number that the executor acknowledged to anyone.
+        Numbers that leap are refused and forgotten: those that follow would seem to come late.
         Sources beyond `_MAX_SOURCES` are refused: what is remembered of them must not grow
         without end.
         """
         number, stamp_ns = request.sequence, request.observation_stamp_ns
+        if self.leaps(request):
+            detail = (
+                f"sequence {number} of {request.source[:40]!r} leaps ahead, further than"
+                f" {_MAX_GAP} lost actions explain; numbers must go up by one, or start again at 1"
+            )
+            return self._signed((SafetyRecord("sequence", Severity.REFUSED, detail),), request)
         if request.source not in self._newest and len(self._newest) >= _MAX_SOURCES:
             detail = (
                 f"{request.source[:40]!r} would be one more than the {_MAX_SOURCES} sources of"
@@ -158,6 +168,11 @@ class SafetyEnvelope:
             )
             return self._signed((SafetyRecord("sequence_gap", Severity.CLAMPED, detail),), request)
         return ()
+
+    def leaps(self, request: ActionRequest) -> bool:
+        """Whether its number is so far ahead that it must be wrong; it counts for nothing."""
+        newest, _ = self._newest.get(request.source, (_MAX_FIRST, 0))
+        return request.sequence > max(newest, self._last) + _MAX_GAP
 
     def clamp_to_workspace(self, position_m: NDArray[np.float64]) -> NDArray[np.float64]:
         """Nearest point of the workspace box."""

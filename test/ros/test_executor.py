@@ -67,6 +67,14 @@ def test_the_sequence_is_acknowledged_also_when_refused(bench):
     assert "action_spec" in bench.executor.detail
 
 
+def test_a_number_that_leaps_is_not_acknowledged(bench):
+    bench.act()
+    (record,) = bench.act(sequence=2**40)
+    # whoever goes on from the acknowledged number must not go on from this one
+    assert record.name == "sequence" and bench.executor.last_sequence == 1
+    assert bench.act(sequence=2) == ()
+
+
 def test_without_actions_the_arm_holds_and_keeps_its_target(bench):
     bench.run([(0.012, 0, 0)] * 3)
     target = bench.executor.T_base_target

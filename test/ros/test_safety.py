@@ -223,6 +223,30 @@ def test_what_is_remembered_of_sources_does_not_grow_without_end():
     assert judge(make_request(sequence=2, source="source 3"), envelope=envelope).accepted
 
 
+@pytest.mark.parametrize("changes", [{}, {"action_spec_id": "0123456789ab"}])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_number_that_leaps_is_refused_and_does_not_block_its_source(known, changes):
+    envelope = make_envelope()
+    if known:
+        judge(make_request(sequence=1), envelope=envelope)
+    leap = judge(make_request(sequence=2**40, **changes), envelope=envelope)
+    assert [record.name for record in leap.records] == ["sequence"]
+    assert not leap.accepted and "leaps" in leap.records[0].detail
+    other = judge(make_request(sequence=2**40 + 1, source="teleop"), envelope=envelope)
+    assert [record.name for record in other.records] == ["sequence"]
+    assert judge(make_request(sequence=2), envelope=envelope).records == ()
+
+
+def test_only_what_no_gap_explains_leaps():
+    envelope = make_envelope()
+    # the executor was started again, its source was not
+    assert judge(make_request(sequence=30_000, source="teleop"), envelope=envelope).records == ()
+    assert judge(make_request(sequence=30_001), envelope=envelope).records == ()
+    lost = judge(make_request(sequence=40_001), envelope=envelope)
+    assert lost.accepted and [record.name for record in lost.records] == ["sequence_gap"]
+    assert not judge(make_request(sequence=50_002), envelope=envelope).accepted
+
+
 def test_twists_are_shortened_to_the_speed_limits():
     twist = make_envelope().limit_twist(np.array([3.0, 4.0, 0.0, 0.0, 0.0, -9.0]))
     np.testing.assert_allclose(twist, [0.21, 0.28, 0.0, 0.0, 0.0, -1.8])
