@@ -25,9 +25,8 @@ class GripperWish:
             self.want(closed)
 
     def drop(self) -> None:
-        """Take back what was not sent yet."""
-        if self._waiting is not None:
-            self._waiting, self._is_sent = None, False
+        """Take back what was not sent yet; what was sent may not have been begun either."""
+        self._waiting, self._is_sent = None, False
 
     def take(self) -> bool | None:
         """What is to be sent now, None for nothing."""

@@ -202,6 +202,10 @@ class Arm(Protocol):
         """Ask the gripper to grasp or to open; returns at once, the latest wish wins."""
         ...
 
+    def withdraw_gripper(self) -> None:
+        """Take back a wish that the gripper has not begun; what it does ends by itself."""
+        ...
+
     def recover(self) -> None:
         """Clear a reflex; never moves by itself.
 

@@ -141,6 +141,9 @@ class FaultyArm:
         self._check_reachable()
         self._on_gripper(closed)
 
+    def withdraw_gripper(self) -> None:
+        """See `ports.Arm`."""
+
     def recover(self) -> None:
         """See `ports.Arm`."""
         self._check_reachable()

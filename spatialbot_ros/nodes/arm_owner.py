@@ -233,6 +233,8 @@ class ArmOwner:
         command = self._executor.step(state)
         self._report(command.records)
         try:
+            if self._executor.state is State.FAULT:
+                self._arm.withdraw_gripper()
             if command.stop:
                 self._arm.stop(command.pace)
             elif command.dq_rad_s is not None:
@@ -286,6 +288,9 @@ class ArmOwner:
         executor = self._executor
         if request.wish is Wish.STOP:
             request.answer(executor.stop(request.reason or "asked for by /spatialbot/stop"))
+            if state is not None:
+                # here, not in the next cycle: a resume may come before it
+                self._arm.withdraw_gripper()
         elif request.wish is Wish.RESUME:
             request.answer(executor.resume())
         elif state is None:

@@ -64,6 +64,11 @@ class GripperWorker:
             self._wish = closed
         self._wake.set()
 
+    def withdraw(self) -> None:
+        """Take back a wish that waits; a command that is under way goes on to its end."""
+        with self._lock:
+            self._wish = None
+
     def width_m(self) -> float:
         """Newest width.
 

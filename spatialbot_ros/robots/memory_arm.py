@@ -147,6 +147,9 @@ class MemoryArm:
         """Fingers move at a constant speed from now on."""
         self._closed = closed
 
+    def withdraw_gripper(self) -> None:
+        """No wish waits: its fingers obey at once."""
+
     def recover(self) -> None:
         """Clear a reflex."""
         self._check_connected()

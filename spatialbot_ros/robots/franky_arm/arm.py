@@ -140,6 +140,10 @@ class FrankyArm:
         if failure is not None:
             raise failure
 
+    def withdraw_gripper(self) -> None:
+        """See `ports.Arm`."""
+        self._owned()[1].withdraw()
+
     def recover(self) -> None:
         """See `ports.Arm`."""
         robot, _ = self._owned()

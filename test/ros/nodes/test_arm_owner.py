@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from robot_process import wait_until
+from slow_gripper import SlowGripper
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
@@ -13,6 +14,7 @@ from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import ExecutorConfig, State
 from spatialbot_ros.nodes.arm_owner import ArmOwner, OwnerConfig, Wish
+from spatialbot_ros.robots.gripper_worker import GripperWorker
 from spatialbot_ros.robots.memory_arm import MemoryArm
 from spatialbot_ros.safety import SafetyEnvelope
 from spatialbot_ros.safety_limits import SafetyLimits
@@ -53,9 +55,9 @@ class Bench:
         self.owner = ArmOwner(self.arm, self.executor, config, self.listener)
         self.sequence = 0
 
-    def act(self, translation_m):
+    def act(self, translation_m, closed=False):
         self.sequence += 1
-        action = DeltaAction.from_values(translation_m, (0, 0, 0), False, SPEC)
+        action = DeltaAction.from_values(translation_m, (0, 0, 0), closed, SPEC)
         self.owner.submit(ActionRequest.from_action(action, self.sequence, 1_000_000_000))
 
     def wait_for(self, state):
@@ -292,3 +294,60 @@ def test_a_recovery_that_loses_the_robot_is_answered(bench, monkeypatch):
     monkeypatch.setattr(bench.arm, "recover", lose)
     answer = bench.owner.ask(Wish.RECOVER, 20.0)
     assert not answer.success and "gone" in answer.message
+
+
+@pytest.fixture
+def hand(bench, monkeypatch):
+    """A hand that is busy until the test says so, on the bench's arm."""
+    device = SlowGripper()
+    worker = GripperWorker(device, poll_s=0.001)
+    monkeypatch.setattr(bench.arm, "command_gripper", worker.command)
+    monkeypatch.setattr(bench.arm, "withdraw_gripper", worker.withdraw)
+    worker.start()
+    yield device
+    device.done.set()
+    worker.close()
+
+
+@pytest.mark.parametrize("why", ["stop", "reflex"])
+def test_a_stop_withdraws_what_the_busy_hand_was_asked_for(bench, hand, why):
+    bench.owner.start()
+    bench.wait_for(State.IDLE)
+    bench.act((0, 0, 0), closed=True)
+    wait_until(lambda: hand.started == [True])
+    bench.act((0, 0, 0), closed=False)
+    # sent in the cycle that tells of it
+    told = len(bench.listener.states)
+    wait_until(lambda: bench.executor.last_sequence == 2)
+    wait_until(lambda: len(bench.listener.states) > told + 2)
+    if why == "stop":
+        assert bench.owner.ask(Wish.STOP, 20.0).success
+    else:
+        bench.arm.trip_reflex()
+        bench.wait_for(State.FAULT)
+        told = len(bench.listener.states)
+        wait_until(lambda: len(bench.listener.states) > told + 1)
+        assert bench.owner.ask(Wish.RECOVER, 20.0).success
+    hand.done.set()
+    assert hand.ended.wait(20)
+    assert bench.owner.ask(Wish.RESUME, 20.0).success
+    # nothing was opened by the stop; the next action that wants it open is heard
+    bench.act((0, 0, 0), closed=True)
+    wait_until(lambda: bench.executor.last_sequence == 3)
+    assert hand.started == [True]
+    bench.act((0, 0, 0), closed=False)
+    wait_until(lambda: hand.started == [True, False])
+
+
+def test_a_wish_that_was_withdrawn_is_sent_again_after_the_stop(bench, hand):
+    bench.owner.start()
+    bench.wait_for(State.IDLE)
+    bench.act((0, 0, 0), closed=True)
+    wait_until(lambda: hand.started == [True])
+    bench.act((0, 0, 0), closed=False)
+    wait_until(lambda: bench.executor.last_sequence == 2)
+    assert bench.owner.ask(Wish.STOP, 20.0).success
+    assert bench.owner.ask(Wish.RESUME, 20.0).success
+    hand.done.set()
+    bench.act((0, 0, 0), closed=False)
+    wait_until(lambda: hand.started == [True, False])

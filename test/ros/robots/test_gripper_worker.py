@@ -1,41 +1,11 @@
 """The gripper's mailbox: the latest wish wins, nothing is done twice, failures are told."""
 
-import threading
-
 import pytest
 from robot_process import wait_until
+from slow_gripper import SlowGripper
 
 from spatialbot_model.contracts.errors import RobotConnectionError, RobotReflexError
 from spatialbot_ros.robots.gripper_worker import GripperWorker
-
-
-class SlowGripper:
-    """Test double: a command ends when the test says so."""
-
-    def __init__(self):
-        self.started = []
-        self.done = threading.Event()
-        self.failure = None
-        self.lost = None
-        self.closed = threading.Event()
-
-    def start(self, closed):
-        self.done.clear()
-        self.started.append(closed)
-
-    def finished(self):
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
-        return self.done.is_set()
-
-    def read_width_m(self):
-        if self.lost is not None:
-            raise self.lost
-        return 0.01 * len(self.started)
-
-    def close(self):
-        self.closed.set()
 
 
 @pytest.fixture
@@ -67,6 +37,18 @@ def test_a_wish_that_is_already_true_is_not_repeated(worker, device):
     wait_until(lambda: device.started == [True])
     device.done.set()
     worker.command(True)
+    worker.command(True)
+    worker.command(False)
+    wait_until(lambda: device.started == [True, False])
+
+
+def test_a_wish_that_waits_is_withdrawn_and_what_is_under_way_ends(worker, device):
+    worker.command(True)
+    wait_until(lambda: device.started == [True])
+    worker.command(False)
+    worker.withdraw()
+    device.done.set()
+    wait_until(device.ended.is_set)
     worker.command(True)
     worker.command(False)
     wait_until(lambda: device.started == [True, False])
