@@ -67,3 +67,13 @@ def slower(
         source=request.source,
         sequence=request.sequence,
     )
+
+
+def gripper_failed(reason: str) -> SafetyRecord:
+    """A command of the gripper did not do what it should: no reason to stop the arm."""
+    return SafetyRecord(
+        "gripper_failed",
+        Severity.NOTE,
+        f"{reason}; the opening of the fingers shows what is held",
+        source="gripper",
+    )

@@ -206,6 +206,10 @@ class Arm(Protocol):
         """Take back a wish that the gripper has not begun; what it does ends by itself."""
         ...
 
+    def take_gripper_failure(self) -> str:
+        """Why a command of the gripper failed, once; empty when none did."""
+        ...
+
     def recover(self) -> None:
         """Clear a reflex; never moves by itself.
 

@@ -144,6 +144,10 @@ class FaultyArm:
     def withdraw_gripper(self) -> None:
         """See `ports.Arm`."""
 
+    def take_gripper_failure(self) -> str:
+        """See `ports.Arm`."""
+        return self._arm.take_gripper_failure()
+
     def recover(self) -> None:
         """See `ports.Arm`."""
         self._check_reachable()

@@ -19,6 +19,7 @@ from spatialbot_model.contracts.errors import (
     RobotReflexError,
 )
 from spatialbot_ros.executor import Executor
+from spatialbot_ros.executor_records import gripper_failed
 from spatialbot_ros.executor_types import Outcome, State
 from spatialbot_ros.nodes.owner_mailbox import OwnerMailbox, Request, Wish
 from spatialbot_ros.ports import Arm, ArmState
@@ -240,21 +241,15 @@ class ArmOwner:
             elif command.dq_rad_s is not None:
                 self._arm.stream_joints(command.dq_rad_s, command.hold_s, command.pace)
             if command.gripper_closed is not None:
-                self._command_gripper(command.gripper_closed)
+                self._arm.command_gripper(command.gripper_closed)
+            failure = self._arm.take_gripper_failure()
+            if failure:
+                self._report((gripper_failed(failure),))
         except RobotReflexError as error:
             self._executor.fault(str(error))
         except RobotMotionError as error:
             self._executor.interrupted(str(error))
         self._listener.on_state(self._executor)
-
-    def _command_gripper(self, closed: bool) -> None:
-        try:
-            self._arm.command_gripper(closed)
-        except RobotConnectionError:
-            raise
-        except RobotError as error:
-            # a failed grasp is no reason to stop the arm; the width shows what is held
-            _LOG.warning("the last gripper command failed: %s", error)
 
     def _read(self) -> ArmState:
         """Newest state; an error of the motion that ended becomes a fault."""

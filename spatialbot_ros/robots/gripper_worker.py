@@ -81,7 +81,7 @@ class GripperWorker:
             return self._width_m
 
     def take_failure(self) -> RobotError | None:
-        """Why a command failed, once; the next command is still tried."""
+        """Why a command or the reading of the width failed, once for each command."""
         with self._lock:
             failure = self._failure
             if not isinstance(failure, RobotConnectionError):
@@ -111,6 +111,7 @@ class GripperWorker:
     def _serve(self) -> None:
         busy = False
         done: bool | None = None
+        told = ""
         while not self._ending:
             try:
                 if busy and self._device.finished():
@@ -119,6 +120,7 @@ class GripperWorker:
                     with self._lock:
                         wish, self._wish = self._wish, None
                     if wish is not None and wish != done:
+                        told = ""
                         self._device.start(wish)
                         busy, done = True, wish
                 width_m = self._device.read_width_m()
@@ -131,7 +133,9 @@ class GripperWorker:
             except RobotError as error:
                 # a failed command counts as not done: the same wish may be tried again
                 busy, done = False, None
-                with self._lock:
-                    self._failure = error
+                if str(error) != told:
+                    told = str(error)
+                    with self._lock:
+                        self._failure = error
             self._wake.wait(self._poll_s)
             self._wake.clear()

@@ -150,6 +150,10 @@ class MemoryArm:
     def withdraw_gripper(self) -> None:
         """No wish waits: its fingers obey at once."""
 
+    def take_gripper_failure(self) -> str:
+        """Its fingers never fail."""
+        return ""
+
     def recover(self) -> None:
         """Clear a reflex."""
         self._check_connected()

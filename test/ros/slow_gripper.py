@@ -7,7 +7,7 @@ class SlowGripper:
     """See `gripper_worker.GripperDevice`."""
 
     def __init__(self):
-        self.started = []
+        self.started, self.reads = [], []
         self.done = threading.Event()
         self.ended = threading.Event()
         self.failure = None
@@ -28,6 +28,7 @@ class SlowGripper:
         return self.done.is_set()
 
     def read_width_m(self):
+        self.reads.append(None)
         if self.lost is not None:
             raise self.lost
         return 0.01 * len(self.started)

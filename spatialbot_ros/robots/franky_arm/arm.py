@@ -129,20 +129,17 @@ class FrankyArm:
             time.sleep(_POLL_S)
 
     def command_gripper(self, closed: bool) -> None:
-        """See `ports.Arm`.
-
-        Raises:
-            RobotError: why the previous command failed; the new one is tried all the same.
-        """
-        _, gripper = self._owned()
-        failure = gripper.take_failure()
-        gripper.command(closed)
-        if failure is not None:
-            raise failure
+        """See `ports.Arm`."""
+        self._owned()[1].command(closed)
 
     def withdraw_gripper(self) -> None:
         """See `ports.Arm`."""
         self._owned()[1].withdraw()
+
+    def take_gripper_failure(self) -> str:
+        """See `ports.Arm`."""
+        failure = self._owned()[1].take_failure()
+        return "" if failure is None else str(failure)
 
     def recover(self) -> None:
         """See `ports.Arm`."""

@@ -9,16 +9,17 @@ from slow_gripper import SlowGripper
 
 from spatialbot_model.contracts.action_codec import DeltaAction
 from spatialbot_model.contracts.action_spec import ActionSpec
-from spatialbot_model.contracts.errors import RobotConnectionError
+from spatialbot_model.contracts.errors import RobotConnectionError, RobotReflexError
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.executor import Executor
 from spatialbot_ros.executor_types import ExecutorConfig, State
 from spatialbot_ros.nodes.arm_owner import ArmOwner, OwnerConfig, Wish
+from spatialbot_ros.robots.franky_arm import FrankyArm, FrankyConfig
 from spatialbot_ros.robots.gripper_worker import GripperWorker
 from spatialbot_ros.robots.memory_arm import MemoryArm
 from spatialbot_ros.safety import SafetyEnvelope
 from spatialbot_ros.safety_limits import SafetyLimits
-from spatialbot_ros.safety_records import ActionRequest
+from spatialbot_ros.safety_records import ActionRequest, Severity
 
 CELL = load_cell()
 SPEC = ActionSpec()
@@ -298,11 +299,13 @@ def test_a_recovery_that_loses_the_robot_is_answered(bench, monkeypatch):
 
 @pytest.fixture
 def hand(bench, monkeypatch):
-    """A hand that is busy until the test says so, on the bench's arm."""
+    """A hand that is busy until the test says so: franky's side of it, on the bench's arm."""
     device = SlowGripper()
     worker = GripperWorker(device, poll_s=0.001)
-    monkeypatch.setattr(bench.arm, "command_gripper", worker.command)
-    monkeypatch.setattr(bench.arm, "withdraw_gripper", worker.withdraw)
+    franky = FrankyArm(FrankyConfig("unused"))
+    franky._robot, franky._gripper = object(), worker
+    for name in ("command_gripper", "withdraw_gripper", "take_gripper_failure"):
+        monkeypatch.setattr(bench.arm, name, getattr(franky, name))
     worker.start()
     yield device
     device.done.set()
@@ -351,3 +354,19 @@ def test_a_wish_that_was_withdrawn_is_sent_again_after_the_stop(bench, hand):
     hand.done.set()
     bench.act((0, 0, 0), closed=False)
     wait_until(lambda: hand.started == [True, False])
+
+
+def test_a_gripper_that_fails_is_told_by_name_and_the_arm_goes_on(bench, hand):
+    bench.owner.start()
+    bench.wait_for(State.IDLE)
+    bench.act((0, 0, 0), closed=True)
+    wait_until(lambda: hand.started == [True])
+    hand.failure = RobotReflexError("the robot refused while moving the gripper: overheated")
+    # nobody has to ask the gripper for something else
+    (record,) = wait_until(lambda: bench.listener.records)
+    assert (record.name, record.severity) == ("gripper_failed", Severity.NOTE)
+    assert record.source == "gripper" and "overheated" in record.detail
+    assert bench.executor.state is not State.FAULT and not bench.listener.losses
+    bench.act((0.012, 0, 0), closed=True)
+    wait_until(lambda: bench.executor.last_sequence == 2)
+    assert len(bench.listener.records) == 1

@@ -4,7 +4,7 @@ import pytest
 from robot_process import wait_until
 from slow_gripper import SlowGripper
 
-from spatialbot_model.contracts.errors import RobotConnectionError, RobotReflexError
+from spatialbot_model.contracts.errors import RobotConnectionError, RobotError, RobotReflexError
 from spatialbot_ros.robots.gripper_worker import GripperWorker
 
 
@@ -68,6 +68,16 @@ def test_a_failed_command_is_told_once_and_may_be_repeated(worker, device):
     assert worker.take_failure() is None
     worker.command(True)
     wait_until(lambda: device.started == [True, True])
+
+
+def test_a_width_that_cannot_be_read_is_told_once_for_each_command(worker, device):
+    device.lost = RobotError("nothing measured")
+    assert wait_until(worker.take_failure) is device.lost
+    device.reads.clear()
+    wait_until(lambda: len(device.reads) > 3)
+    assert worker.take_failure() is None
+    worker.command(True)
+    assert wait_until(worker.take_failure) is device.lost
 
 
 def test_a_lost_gripper_is_a_lost_connection(worker, device):
