@@ -59,8 +59,7 @@ class Executor:
         self.detail = "not connected yet"
         self.last_sequence = 0
         self._interrupted_s: float | None = None
-        self.num_faults = 0
-        self.num_safety_events = 0
+        self.num_faults = self.num_safety_events = 0
 
     @property
     def state(self) -> State:
@@ -302,6 +301,11 @@ class Executor:
         self._stopped = True
         self.detail = "recovered; call resume to go on"
         return Outcome(True, self.detail)
+
+    def way_problem(self, joints_rad: NDArray[np.float64]) -> str:
+        """What stands in the way of a straight joint motion to there; empty when nothing does."""
+        measured = self._measured
+        return "" if measured is None else self._envelope.way_problem(measured.q_rad, joints_rad)
 
     def begin_homing(self) -> Outcome:
         """Enter HOMING; from IDLE, RUNNING, HOLD and TELEOP only."""

@@ -22,6 +22,7 @@ from spatialbot_ros.safety_joints import JointGuard, ShapedTwist
 from spatialbot_ros.safety_limits import SafetyLimits
 from spatialbot_ros.safety_posture import PostureGuard
 from spatialbot_ros.safety_records import ActionRequest, SafetyRecord, Severity
+from spatialbot_ros.safety_way import way_problem
 
 _NS_PER_S = 1_000_000_000
 _BIN_TOLERANCE = 1e-6
@@ -87,7 +88,7 @@ class SafetyEnvelope:
             workspace_max_m=np.asarray(workspace_max_m, dtype=np.float64) - WALL_ROOM_M,
         )
         box = self._step_limits
-        bodies = ArmBodies(table_top_z_m, limits.keep_out)
+        self._bodies = bodies = ArmBodies(table_top_z_m, limits.keep_out)
         self._joints = JointGuard(limits, box.workspace_min_m, box.workspace_max_m, bodies)
         self._postures = PostureGuard(limits, bodies)
         self._newest: dict[str, tuple[int, int]] = {}
@@ -181,6 +182,10 @@ class SafetyEnvelope:
     def resync(self, T_base_measured: NDArray[np.float64]) -> NDArray[np.float64]:
         """Target that asks for no motion: the measured pose, or the nearest point of the box."""
         return compose(T_base_measured[:3, :3], self.clamp_to_workspace(T_base_measured[:3, 3]))
+
+    def way_problem(self, q_from_rad: NDArray[np.float64], q_to_rad: NDArray[np.float64]) -> str:
+        """What forbids a straight motion of the joints (7,), in words; empty when nothing does."""
+        return way_problem(self._bodies, self.limits.collision_margin_m, q_from_rad, q_to_rad)
 
     def limit_twist(self, twist_base: NDArray[np.float64]) -> NDArray[np.float64]:
         """Shorten both halves of a twist (6,) to the speed limits, keeping their directions.

@@ -34,6 +34,9 @@ _RETRY_S = 0.1
 
 _GRIPPER_OPEN_M = 0.075
 _GRIPPER_OPEN_TIMEOUT_S = 2.0
+_AT_REST_RAD_S = 0.01
+_NO_WAY = "the straight way home is not clear"
+_OTHER_WAY = "Move the arm away from it by teleop or by hand guiding, then call home again"
 
 
 class Wake(Protocol):
@@ -315,6 +318,12 @@ class ArmOwner:
             return executor.recovery_failed(str(error))
 
     def _home(self, request: Request) -> None:
+        home_rad = self._config.home_joints_rad
+        problem = self._executor.way_problem(home_rad)
+        if problem:
+            # before the gripper lets go and while a policy may still lead the arm elsewhere
+            request.answer(Outcome(False, f"{_NO_WAY}: {problem}. {_OTHER_WAY}"))
+            return
         outcome = self._executor.begin_homing()
         if not outcome.success:
             request.answer(outcome)
@@ -322,10 +331,15 @@ class ArmOwner:
         try:
             # a held object is let go where it is, not dropped from the home pose
             self._arm.stop(self._executor.stop_pace())
-            reached = self._open_gripper() and self._arm.move_to_joints(
-                self._config.home_joints_rad, self._config.home_speed_factor, self._go_on_homing
-            )
-            reason = self._executor.detail
+            reached, reason = False, ""
+            if self._open_gripper_at_rest():
+                # again, from where it has come to rest
+                problem = self._executor.way_problem(home_rad)
+                reason = f"{problem}. {_OTHER_WAY}" if problem else ""
+                reached = not problem and self._arm.move_to_joints(
+                    home_rad, self._config.home_speed_factor, self._go_on_homing
+                )
+            reason = reason or self._executor.detail
         except RobotReflexError as error:
             self._executor.fault(str(error))
             reached, reason = False, str(error)
@@ -334,14 +348,15 @@ class ArmOwner:
             raise
         request.answer(self._executor.end_homing(reached, reason))
 
-    def _open_gripper(self) -> bool:
+    def _open_gripper_at_rest(self) -> bool:
         begun_s = self._read().robot_time_s
         while True:
             state = self._read()
             if not self._go_on_homing(state):
                 return False
             opened = state.gripper_width_m >= _GRIPPER_OPEN_M
-            if opened or state.robot_time_s - begun_s > _GRIPPER_OPEN_TIMEOUT_S:
+            at_rest = np.max(np.abs(state.dq_rad_s)) < _AT_REST_RAD_S
+            if (opened and at_rest) or state.robot_time_s - begun_s > _GRIPPER_OPEN_TIMEOUT_S:
                 return True
             self._wake.wait(_POLL_S)
             self._wake.clear()

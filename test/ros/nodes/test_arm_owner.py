@@ -18,7 +18,7 @@ from spatialbot_ros.robots.franky_arm import FrankyArm, FrankyConfig
 from spatialbot_ros.robots.gripper_worker import GripperWorker
 from spatialbot_ros.robots.memory_arm import MemoryArm
 from spatialbot_ros.safety import SafetyEnvelope
-from spatialbot_ros.safety_limits import SafetyLimits
+from spatialbot_ros.safety_limits import KeepOutBox, SafetyLimits
 from spatialbot_ros.safety_records import ActionRequest, Severity
 
 CELL = load_cell()
@@ -46,9 +46,9 @@ class Listener:
 
 
 class Bench:
-    def __init__(self, home_rad=CELL.home_joints_rad):
+    def __init__(self, home_rad=CELL.home_joints_rad, keep_out=()):
         self.arm = MemoryArm(CELL.home_joints_rad)
-        limits = SafetyLimits()
+        limits = SafetyLimits(keep_out=keep_out)
         envelope = SafetyEnvelope(limits, CELL.workspace_min_m, CELL.workspace_max_m, SPEC)
         self.executor = Executor(ExecutorConfig(response_lag_s=0.0), envelope)
         self.listener = Listener()
@@ -137,6 +137,37 @@ def test_a_fault_while_homing_ends_it(monkeypatch):
     assert bench.executor.state is State.FAULT
     assert bench.owner.ask(Wish.RECOVER, 5.0).success
     assert bench.owner.ask(Wish.RESUME, 5.0).success
+    assert bench.owner.close()
+
+
+POST = KeepOutBox("post", (0.22, 0.2, 0.1), (0.3, 0.26, 0.5))
+
+
+def test_home_is_refused_while_something_is_in_the_way():
+    bench = Bench(AWAY_RAD, (POST,))
+    bench.owner.start()
+    bench.wait_for(State.IDLE)
+    bench.act((0, 0, 0), closed=True)
+    wait_until(lambda: bench.arm.read_state().gripper_width_m < 0.01)
+    answer = bench.owner.ask(Wish.HOME, 20.0)
+    assert not answer.success
+    assert "of post" in answer.message and "teleop" in answer.message
+    assert State.HOMING not in bench.listener.states
+    np.testing.assert_array_equal(bench.arm.read_state().q_rad, CELL.home_joints_rad)
+    assert bench.arm.read_state().gripper_width_m < 0.01
+    assert bench.owner.close()
+
+
+def test_the_way_home_is_looked_at_again_where_the_arm_came_to_rest(monkeypatch):
+    bench = Bench(AWAY_RAD)
+    problems = iter(["", "hand would come within 3 mm of post"])
+    monkeypatch.setattr(bench.executor, "way_problem", lambda _: next(problems))
+    bench.owner.start()
+    bench.wait_for(State.IDLE)
+    answer = bench.owner.ask(Wish.HOME, 20.0)
+    assert not answer.success and "of post" in answer.message and "teleop" in answer.message
+    bench.wait_for(State.IDLE)
+    np.testing.assert_array_equal(bench.arm.read_state().q_rad, CELL.home_joints_rad)
     assert bench.owner.close()
 
 
