@@ -34,6 +34,7 @@ _STOP_SHARE = 0.75
 _STOP_RADIANS_PER_METRE = 0.8 * fr3.TOOL_ACCELERATION_RAD_S2 / fr3.TOOL_ACCELERATION_M_S2
 """Rotation is what a stop in the middle of another change of speed carries furthest."""
 _MIN_SHARE = 0.01
+_PACE_PASSES, _SAME = 3, 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,35 @@ class JointGuard:
         """
         jacobian = frames(measured.q_rad).jacobian
         inverse = damped_inverse(jacobian)
-        dq_rad_s, factors = self._slowed_down(inverse @ twist_base, measured)
-        pace = self._streaming_pace(jacobian, dq_rad_s, measured)
+        asked_rad_s, factors = self._slowed_down(inverse @ twist_base, measured)
+        pace = self._streaming_pace(jacobian, asked_rad_s, measured)
+        for _ in range(_PACE_PASSES):
+            dq_rad_s, why = self._at_rest_in_time(
+                asked_rad_s, jacobian, inverse, measured, hold_s, pace
+            )
+            # what is left of the command is another change of speed, which may need a slower pace;
+            # with that, the arm takes longer to come to rest
+            needed = _slowest((pace, self._streaming_pace(jacobian, dq_rad_s, measured)))
+            settled = needed.acceleration > _SAME * pace.acceleration
+            settled = settled and needed.jerk > _SAME * pace.jerk
+            pace = needed
+            if settled:
+                break
+        shaped = jacobian @ dq_rad_s
+        records = self._report(factors | why, twist_base, shaped)
+        return ShapedTwist(shaped, dq_rad_s, pace, records)
+
+    def _at_rest_in_time(
+        self,
+        dq_rad_s: NDArray[np.float64],
+        jacobian: NDArray[np.float64],
+        inverse: NDArray[np.float64],
+        measured: ArmState,
+        hold_s: float,
+        pace: Pace,
+    ) -> tuple[NDArray[np.float64], dict[str, float]]:
+        """What of these speeds has an allowed way to rest at this pace, and what took the rest."""
+        factors: dict[str, float] = {}
         braking = Braking(
             measured, hold_s, self._limits.joint_speed_share, *self._box_m, pace, *self._bodies
         )
@@ -110,9 +138,7 @@ class JointGuard:
             factors["joint_speed"] = 0.0
         elif not braking.is_clear(way):
             factors["collision_speed"] = 0.0
-        dq_rad_s = dq_rad_s * braking.largest_share(dq_rad_s)
-        shaped = jacobian @ dq_rad_s
-        return ShapedTwist(shaped, dq_rad_s, pace, self._report(factors, twist_base, shaped))
+        return dq_rad_s * braking.largest_share(dq_rad_s), factors
 
     def stop_pace(self, measured: ArmState) -> Pace:
         """The quickest way to rest from the speeds that are commanded now."""
@@ -157,8 +183,10 @@ class JointGuard:
         self, jacobian: NDArray[np.float64], dq_rad_s: NDArray[np.float64], measured: ArmState
     ) -> Pace:
         limits = self._limits
-        # the second is the way to rest that the arm takes by itself when its caller stalls
-        changes = (dq_rad_s - _commanded(measured), dq_rad_s)
+        present_rad_s = _commanded(measured)
+        # the second is the way to rest that the arm takes by itself when its caller stalls, the
+        # third what is left of a command of which nothing is allowed
+        changes = (dq_rad_s - present_rad_s, dq_rad_s, -present_rad_s)
         return _slowest(
             self._pace(jacobian, change, limits.max_acceleration_m_s2, limits.max_jerk_m_s3)
             for change in changes

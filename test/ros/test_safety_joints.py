@@ -4,14 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spatialbot_ros.configuration import load_cell
 from spatialbot_ros.fr3_kinematics import damped_inverse, frames
+from spatialbot_ros.fr3_limits import COMMAND_ACCELERATION_RAD_S2
 from spatialbot_ros.ports import Pace
 from spatialbot_ros.robots.memory_arm import ManualClock, MemoryArm
 from spatialbot_ros.safety_bodies import ArmBodies
 from spatialbot_ros.safety_braking import change_time_s
-from spatialbot_ros.safety_joints import JointGuard, singularity_measure
+from spatialbot_ros.safety_joints import RADIANS_PER_METRE, JointGuard, singularity_measure
 from spatialbot_ros.safety_limits import KeepOutBox, SafetyLimits
 from spatialbot_ros.safety_posture import PostureGuard
 
@@ -75,6 +78,35 @@ def test_a_stretched_arm_does_not_stretch_further_but_comes_back():
     assert np.linalg.norm(further.twist_base) < 0.5 * np.linalg.norm(twist)
     back = wide.shape(-0.5 * twist, state(STRETCHED_RAD), HOLD_S)
     assert np.linalg.norm(back.twist_base) > np.linalg.norm(further.twist_base)
+
+
+def tool_accelerations(jacobian, change_rad_s, pace):
+    """[m/s2, rad/s2] of the tool while all joints make their change in the same time."""
+    duration_s = np.max(np.abs(change_rad_s) / (pace.acceleration * COMMAND_ACCELERATION_RAD_S2))
+    tool = jacobian @ change_rad_s / max(duration_s, 1e-9)
+    return np.array([np.linalg.norm(tool[:3]), np.linalg.norm(tool[3:])])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_whatever_slows_a_command_the_tool_keeps_its_accelerations(seed):
+    # a wall or a joint's end may bring the command to rest: that is another change than asked
+    rng = np.random.default_rng(seed)
+    q_rad = CELL.home_joints_rad + rng.uniform(-0.7, 0.7, 7)
+    jacobian = frames(q_rad).jacobian
+    present, twist = (
+        damped_inverse(jacobian) @ rng.uniform(-0.4, 0.4, 6),
+        rng.uniform(-1.0, 1.0, 6),
+    )
+    tool_m = state(q_rad).T_base_ee[:3, 3]
+    walls_m = rng.uniform(0.0, 0.05, (2, 3))
+    one = JointGuard(LIMITS, tool_m - walls_m[0], tool_m + walls_m[1])
+    shaped = one.shape(twist, state(q_rad, present), HOLD_S)
+    bounds = LIMITS.max_acceleration_m_s2 * np.array([1.0, RADIANS_PER_METRE])
+    for change in (shaped.dq_rad_s - present, -present, shaped.dq_rad_s):
+        if np.max(np.abs(change)) > 1e-3 and shaped.pace.acceleration > 0.0101:
+            share = tool_accelerations(jacobian, change, shaped.pace) / bounds
+            assert share.max() <= 1.0 + 1e-6
 
 
 def test_a_singular_posture_has_finite_speeds():
