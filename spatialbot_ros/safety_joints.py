@@ -7,7 +7,6 @@ are joint speeds, with a `Pace` that the robot's side keeps: joint accelerations
 then bounded whatever the posture, which commands of the tool's speed cannot be.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,22 +18,15 @@ from spatialbot_ros.ports import ArmState, Pace
 from spatialbot_ros.safety_bodies import ArmBodies
 from spatialbot_ros.safety_braking import Braking
 from spatialbot_ros.safety_limits import SafetyLimits
+from spatialbot_ros.safety_pace import is_about_as_fast, slowest, stop_pace, streaming_pace
 from spatialbot_ros.safety_records import SafetyRecord, Severity
 
-RADIANS_PER_METRE = 1.2
-"""How much larger the bounds of the tool's rotation are than those of its translation."""
 _LOOK_AHEAD_S, _LOOK_AHEAD_RAD = 0.12, 0.08
 _STOP_SETS_OFF_S = 0.014
 """One state, one command, the ramps of the jerk, the low-pass filter of the commands."""
 _WALL_NOTICEABLE_M_S = 0.005
 _WALL_M, _AT_WALL_SHARE = 0.006, 0.5
-_STILL_RAD_S = 1e-4
-_STOP_SHARE = 0.75
-"""Of the tool's limits: joints that do not quite keep in step make it feel more."""
-_STOP_RADIANS_PER_METRE = 0.8 * fr3.TOOL_ACCELERATION_RAD_S2 / fr3.TOOL_ACCELERATION_M_S2
-"""Rotation is what a stop in the middle of another change of speed carries furthest."""
-_MIN_SHARE = 0.01
-_PACE_PASSES, _SAME = 3, 0.999
+_PACE_PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +85,16 @@ class JointGuard:
         jacobian = frames(measured.q_rad).jacobian
         inverse = damped_inverse(jacobian)
         asked_rad_s, factors = self._slowed_down(inverse @ twist_base, measured)
-        pace = self._streaming_pace(jacobian, asked_rad_s, measured)
+        pace = streaming_pace(self._limits, jacobian, asked_rad_s, measured)
         for _ in range(_PACE_PASSES):
             dq_rad_s, why = self._at_rest_in_time(
                 asked_rad_s, jacobian, inverse, measured, hold_s, pace
             )
             # what is left of the command is another change of speed, which may need a slower pace;
             # with that, the arm takes longer to come to rest
-            needed = _slowest((pace, self._streaming_pace(jacobian, dq_rad_s, measured)))
-            settled = needed.acceleration > _SAME * pace.acceleration
-            settled = settled and needed.jerk > _SAME * pace.jerk
-            pace = needed
-            if settled:
+            before, left = pace, streaming_pace(self._limits, jacobian, dq_rad_s, measured)
+            pace = slowest((before, left))
+            if is_about_as_fast(pace, before):
                 break
         shaped = jacobian @ dq_rad_s
         records = self._report(factors | why, twist_base, shaped)
@@ -142,13 +132,7 @@ class JointGuard:
 
     def stop_pace(self, measured: ArmState) -> Pace:
         """The quickest way to rest from the speeds that are commanded now."""
-        return self._pace(
-            frames(measured.q_rad).jacobian,
-            _commanded(measured),
-            _STOP_SHARE * fr3.TOOL_ACCELERATION_M_S2,
-            _STOP_SHARE * fr3.TOOL_JERK_M_S3,
-            _STOP_RADIANS_PER_METRE,
-        )
+        return stop_pace(self._limits, frames(measured.q_rad).jacobian, measured)
 
     def _slowed_down(
         self, dq_rad_s: NDArray[np.float64], measured: ArmState
@@ -178,46 +162,6 @@ class JointGuard:
         tool_m = measured.T_base_ee[:3, 3]
         room_m = float(np.min(np.minimum(tool_m - low_m, high_m - tool_m)))
         return _AT_WALL_SHARE + (1.0 - _AT_WALL_SHARE) * float(np.clip(room_m / _WALL_M, 0.0, 1.0))
-
-    def _streaming_pace(
-        self, jacobian: NDArray[np.float64], dq_rad_s: NDArray[np.float64], measured: ArmState
-    ) -> Pace:
-        limits = self._limits
-        present_rad_s = _commanded(measured)
-        # the second is the way to rest that the arm takes by itself when its caller stalls, the
-        # third what is left of a command of which nothing is allowed
-        changes = (dq_rad_s - present_rad_s, dq_rad_s, -present_rad_s)
-        return _slowest(
-            self._pace(jacobian, change, limits.max_acceleration_m_s2, limits.max_jerk_m_s3)
-            for change in changes
-        )
-
-    def _pace(
-        self,
-        jacobian: NDArray[np.float64],
-        change: NDArray[np.float64],
-        acceleration_m_s2: float,
-        jerk_m_s3: float,
-        radians_per_metre: float = RADIANS_PER_METRE,
-    ) -> Pace:
-        """Bounds of the joints with which this change of their speeds also keeps the tool's.
-
-        All joints of a change take the same time, that of the one with the longest way.
-        """
-        limits = self._limits
-        if np.max(np.abs(change)) < _STILL_RAD_S:
-            return Pace(limits.joint_acceleration_share, limits.joint_jerk_share)
-        tool = jacobian @ change
-        way_m_s = max(np.linalg.norm(tool[:3]), np.linalg.norm(tool[3:]) / radians_per_metre)
-        # of the tool, if the joint with the longest way used all that may be commanded
-        largest_m_s2 = way_m_s / np.max(np.abs(change) / fr3.COMMAND_ACCELERATION_RAD_S2)
-        largest_m_s3 = way_m_s / np.max(np.abs(change) / fr3.COMMAND_JERK_RAD_S3)
-        acceleration = acceleration_m_s2 / max(largest_m_s2, 1e-9)
-        jerk = jerk_m_s3 / max(largest_m_s3, 1e-9)
-        return Pace(
-            float(np.clip(acceleration, _MIN_SHARE, limits.joint_acceleration_share)),
-            float(np.clip(jerk, _MIN_SHARE, limits.joint_jerk_share)),
-        )
 
     def _near_singular(self, q_rad: NDArray[np.float64], dq_rad_s: NDArray[np.float64]) -> float:
         """1 far from singular postures or on the way out of one, 0 at the last that is allowed."""
@@ -274,16 +218,6 @@ def singularity_of(jacobian: NDArray[np.float64]) -> float:
     return float(np.sqrt(max(smallest, 0.0)))
 
 
-def _commanded(measured: ArmState) -> NDArray[np.float64]:
-    commanded = measured.dq_commanded_rad_s
-    return measured.dq_rad_s if commanded is None else commanded
-
-
 def _share(bound: NDArray[np.float64], asked: NDArray[np.float64]) -> float:
     """Factor of at most 1 that brings all of `asked` within `bound`."""
     return float(min(1.0, np.min(bound / np.maximum(asked, 1e-9))))
-
-
-def _slowest(paces: Iterable[Pace]) -> Pace:
-    found = tuple(paces)
-    return Pace(min(p.acceleration for p in found), min(p.jerk for p in found))

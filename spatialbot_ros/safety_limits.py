@@ -97,7 +97,7 @@ class SafetyLimits:
         max_future_s: how far an observation stamp may lie ahead of the node's clock.
         max_action_age_s: how long an action may be on its way, ROS time.
         max_acceleration_m_s2, max_jerk_m_s3: of each axis of the tool while it follows actions;
-            of its rotation 1.2 times as much (`safety_joints.RADIANS_PER_METRE`). A stop may
+            of its rotation 1.2 times as much (`safety_pace.RADIANS_PER_METRE`). A stop may
             use more.
         joint_speed_share, joint_acceleration_share, joint_jerk_share: part of the FR3's own
             joint and tool limits (`fr3_limits`) that is used.

@@ -14,8 +14,9 @@ from spatialbot_ros.ports import Pace
 from spatialbot_ros.robots.memory_arm import ManualClock, MemoryArm
 from spatialbot_ros.safety_bodies import ArmBodies
 from spatialbot_ros.safety_braking import change_time_s
-from spatialbot_ros.safety_joints import RADIANS_PER_METRE, JointGuard, singularity_measure
+from spatialbot_ros.safety_joints import JointGuard, singularity_measure
 from spatialbot_ros.safety_limits import KeepOutBox, SafetyLimits
+from spatialbot_ros.safety_pace import RADIANS_PER_METRE
 from spatialbot_ros.safety_posture import PostureGuard
 
 CELL = load_cell()
