@@ -17,7 +17,7 @@ export VIRTUAL_ENV="$PWD/.venv" AMENT_PREFIX_PATH="$PWD/.venv" OMP_WAIT_POLICY=P
 
 # demonstrations, resting tables, glimpses of more scenes, steps on resting tables, rounds, rollouts of a round, training steps, of a round, scenes a family, families
 case $SIZE in
-smoke) DEMOS=10 TABLES=20 GLIMPSES=30 GROUNDING=10 ROUNDS=1 ROLLOUTS=3 STEPS=60 MORE=20 SCENES=2 FAMILIES=basic,illusion ;;
+smoke) DEMOS=4 TABLES=12 GLIMPSES=16 GROUNDING=5 ROUNDS=1 ROLLOUTS=1 STEPS=40 MORE=6 SCENES=1 FAMILIES=basic ;;
 small) DEMOS=400 TABLES=4000 GLIMPSES=8000 GROUNDING=600 ROUNDS=2 ROLLOUTS=150 STEPS=4000 MORE=2000 SCENES=50 FAMILIES=basic,positional,size,illusion ;;
 full) DEMOS=1000 TABLES=8000 GLIMPSES=30000 GROUNDING=1000 ROUNDS=3 ROLLOUTS=600 STEPS=20000 MORE=8000 SCENES=200 FAMILIES=basic,positional,size,illusion ;;
 *)
@@ -30,7 +30,7 @@ SETTINGS=() TRIALS=()
 if [ "$SIZE" = smoke ]; then
     SETTINGS=(--set batch_size=16 --set micro_batch_size=16 --set log_every=5
         --set evaluate_every=10 --set evaluate_batches=4 --set ema=0.9 --set validation_share=0.2)
-    TRIALS=(--max-steps 40 --films 1)
+    TRIALS=(--max-steps 20 --films 1)
 fi
 
 section() { printf '\n=== %s (%s s)\n' "$1" "$SECONDS"; }
