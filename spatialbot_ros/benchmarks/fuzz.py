@@ -12,7 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from spatialbot_model.contracts.errors import ConfigurationError, MissingDependencyError
-from spatialbot_ros.benchmarks.fuzzing.targets import ACCEPTED, FUZZ_TARGETS, fuzz_entry
+from spatialbot_ros.benchmarks.fuzzing.targets import (
+    ACCEPTED,
+    ACCOUNT_NAME,
+    DEFECTS_NAME,
+    FUZZ_TARGETS,
+    fuzz_entry,
+)
 from spatialbot_ros.benchmarks.result import BenchmarkResult
 
 _PIECE = 100_000
@@ -119,13 +125,13 @@ def run_pieces(name: str, folder: Path, inputs: int, seed: int, ends_s: float) -
 
 def find_defects(folder: Path) -> list[Path]:
     """Inputs of a target that ended in an undeclared error, or took too long or too much memory."""
-    return sorted((folder / "defects").glob("*"))
+    return sorted((folder / DEFECTS_NAME).glob("*"))
 
 
 def _run_piece(name: str, folder: Path, inputs: int, seed: int) -> FuzzPiece | None:
     """None when a defect was found; it is told in `folder/last.log`."""
     command = [sys.executable, "-m", _PROCESS, name, str(folder), str(inputs), str(seed)]
-    account_path, log = folder / "account.json", folder / "last.log"
+    account_path, log = folder / ACCOUNT_NAME, folder / "last.log"
     account_path.unlink(missing_ok=True)
     with log.open("wb") as file:
         code = subprocess.run(command, stdout=file, stderr=file, check=False).returncode

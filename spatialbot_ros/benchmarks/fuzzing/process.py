@@ -15,9 +15,8 @@ from pathlib import Path
 
 import atheris
 
-from spatialbot_ros.benchmarks.fuzzing.targets import fuzz_entry
+from spatialbot_ros.benchmarks.fuzzing.targets import ACCOUNT_NAME, DEFECTS_NAME, fuzz_entry
 
-ACCOUNT_NAME = "account.json"
 _INPUT_TIMEOUT_S = 20
 _MEMORY_MB = 2048
 
@@ -59,7 +58,7 @@ def main(arguments: list[str]) -> None:
         "timeout": _INPUT_TIMEOUT_S,
         "rss_limit_mb": _MEMORY_MB,
         "dict": dictionary,
-        "artifact_prefix": f"{_made(folder / 'defects')}/",
+        "artifact_prefix": f"{_made(folder / DEFECTS_NAME)}/",
     }
     atheris.Setup(
         [sys.argv[0], *(f"-{key}={value}" for key, value in options.items()), str(corpus)], check

@@ -11,6 +11,8 @@ from typing import cast
 from spatialbot_model.contracts.errors import UnknownNameError
 
 ACCEPTED = "accepted"
+ACCOUNT_NAME, DEFECTS_NAME = "account.json", "defects"
+"""What a piece leaves in the folder of its target."""
 
 
 class FuzzTarget(ABC):
